@@ -1,0 +1,280 @@
+"""What a simulation answers: metrics, tables with units, where they come from; saved as one folder.
+
+A Result holds copies only. Times are seconds, sizes bytes, rates bytes per second; every column and metric
+is described once, in COLUMNS and METRICS.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA: Final = "fabricsim.result/1"
+TABLES: Final = ("flows", "links", "rounds", "timeline")
+
+METRICS: Final[Mapping[str, tuple[str, str]]] = {
+    "completion_time_s": ("s", "last delivery minus first start"),
+    "ideal_time_s": ("s", "lower bound: the busiest channel's transmit time or the longest path's latency, whichever is larger"),
+    "efficiency": ("", "ideal time over completion time"),
+    "size_B": ("B", "size used, as nccl-tests counts it for a collective, per message for a pattern"),
+    "asked_size_B": ("B", "size asked for, before rounding down to a multiple of ranks × 16 B"),
+    "algbw_Bps": ("B/s", "size over completion time, as nccl-tests defines it"),
+    "busbw_Bps": ("B/s", "algbw times the collective's bus factor, as nccl-tests defines it"),
+    "bytes_injected": ("B", "payload bytes that sources sent, first transmissions only"),
+    "bytes_delivered": ("B", "payload bytes delivered"),
+    "bytes_dropped": ("B", "payload bytes of packets lost, each loss counted"),
+    "bytes_retransmitted": ("B", "payload bytes sent again"),
+    "messages": ("", "messages sent"),
+    "packets": ("", "packets sent, first transmissions only"),
+    "packet_hops": ("", "packet transmissions on channels"),
+    "latency_mean_s": ("s", "mean time from a message's release to its delivery"),
+    "latency_p50_s": ("s", "median message latency"),
+    "latency_p99_s": ("s", "99th percentile of message latency"),
+    "latency_max_s": ("s", "largest message latency"),
+    "link_utilization_max": ("", "largest share of the completion time that a channel was busy"),
+    "link_utilization_mean": ("", "mean busy share over channels that carried traffic"),
+}
+"""Unit and meaning of each metric. A metric that an engine cannot know is absent, never zero."""
+
+COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
+    "flows": {
+        "operation": ("", "name of the workload entry"),
+        "round": ("", "round of the operation, from 0"),
+        "src": ("", "sending rank"),
+        "dst": ("", "receiving rank"),
+        "bytes": ("B", "payload"),
+        "release_s": ("s", "when the message became ready to send"),
+        "sent_s": ("s", "when its last bit had left the source's first channel"),
+        "delivered_s": ("s", "when it was delivered"),
+        "latency_s": ("s", "delivered minus released"),
+    },
+    "links": {
+        "channel": ("", "directed channel, by the names of its ends"),
+        "level": ("", "level of the topology the link belongs to"),
+        "link": ("", "link class"),
+        "plane": ("", "plane or rail, -1 where there is none"),
+        "bandwidth_Bps": ("B/s", "rate it transmits at"),
+        "packets": ("", "packets transmitted"),
+        "bytes": ("B", "wire bytes transmitted"),
+        "busy_s": ("s", "time spent transmitting"),
+        "utilization": ("", "busy time over completion time"),
+        "queue_peak_bytes": ("B", "largest backlog, the packet in transmission included"),
+    },
+    "rounds": {
+        "operation": ("", "name of the workload entry"),
+        "round": ("", "round of the operation, from 0"),
+        "messages": ("", "messages of the round"),
+        "bytes": ("B", "payload of the round"),
+        "start_s": ("s", "first release of the round"),
+        "end_s": ("s", "last delivery of the round"),
+    },
+    "timeline": {
+        "time_s": ("s", "end of the interval"),
+        "delivered_bytes": ("B", "payload delivered in the interval"),
+        "throughput_Bps": ("B/s", "delivered bytes over the interval's length"),
+    },
+}
+"""Unit and meaning of each column of each table."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length, read-only; `.frame` is the same as a pandas DataFrame."""
+
+    columns: Mapping[str, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        for column in self.columns.values():
+            column.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values()), ()))
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.columns[name]
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The table as a pandas DataFrame; `frame.attrs['units']` holds the unit of each column."""
+        import pandas as pd
+
+        return pd.DataFrame(dict(self.columns))
+
+
+@dataclass(frozen=True)
+class OperationResult:
+    """What one workload entry achieved."""
+
+    name: str
+    kind: str
+    algorithm: str
+    ranks: int
+    start_s: float
+    metrics: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plain form that result.json holds."""
+        return {
+            "name": self.name, "kind": self.kind, "algorithm": self.algorithm, "ranks": self.ranks,
+            "start_s": self.start_s, "metrics": dict(self.metrics),
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """The answer of one run. `metrics` and `operations` are plain SI numbers; `notes` are things worth saying."""
+
+    name: str
+    engine: str
+    kernel: str
+    seed: int
+    metrics: Mapping[str, float]
+    operations: tuple[OperationResult, ...]
+    tables: Mapping[str, Table]
+    digest: str
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    cost: Mapping[str, float] = field(default_factory=dict)
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def flows(self) -> pd.DataFrame:
+        """One row per message."""
+        return self._frame("flows")
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """One row per channel that carried traffic."""
+        return self._frame("links")
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """One row per operation and round."""
+        return self._frame("rounds")
+
+    @cached_property
+    def timeline(self) -> pd.DataFrame:
+        """Delivered bytes over time."""
+        return self._frame("timeline")
+
+    def _frame(self, table: str) -> pd.DataFrame:
+        frame = self.tables[table].frame
+        frame.attrs["units"] = {name: COLUMNS[table][name][0] for name in frame.columns}
+        return frame
+
+    def operation(self, name: str) -> OperationResult:
+        """Return one workload entry's result by name."""
+        for operation in self.operations:
+            if operation.name == name:
+                return operation
+        raise InputError(f"the result has no operation {name!r}", "known: " + ", ".join(op.name for op in self.operations))
+
+    def describe(self) -> pd.DataFrame:
+        """Return every metric of this result with value, unit and meaning."""
+        import pandas as pd
+
+        rows = [(name, value, *METRICS[name]) for name, value in self.metrics.items()]
+        return pd.DataFrame(rows, columns=["metric", "value", "unit", "meaning"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the content of result.json."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "engine": self.engine,
+            "kernel": self.kernel,
+            "seed": self.seed,
+            "digest": self.digest,
+            "metrics": dict(self.metrics),
+            "operations": [operation.as_dict() for operation in self.operations],
+            "notes": list(self.notes),
+            "plan": dict(self.plan),
+            "provenance": dict(self.provenance),
+            "cost": dict(self.cost),
+        }
+
+    def save(self, folder: Path | str, *, force: bool = False) -> Path:
+        """Write result.json and one CSV per table into `folder`, and return its path.
+
+        Raises UsageError if the folder holds anything and `force` is not set.
+        """
+        path = fresh_folder(folder, force=force)
+        (path / "result.json").write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
+        for name, table in self.tables.items():
+            write_csv(path / f"{name}.csv", table)
+        return path
+
+    def __repr__(self) -> str:
+        return f"<Result {self.name}: {self.engine}/{self.kernel}, digest {self.digest[:12]}>"
+
+
+def load_result(folder: Path | str) -> Result:
+    """Return the Result saved in `folder`. Raises InputError if it is not one."""
+    path = Path(folder)
+    try:
+        data = json.loads((path / "result.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} holds no result.json", "name a folder that a run wrote with -o") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path / 'result.json'} is not JSON: {error.msg}") from None
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise InputError(f"{path / 'result.json'} is not a {SCHEMA} result")
+    operations = tuple(OperationResult(**entry) for entry in data["operations"])
+    tables = {name: read_csv(path / f"{name}.csv") for name in TABLES if (path / f"{name}.csv").exists()}
+    keys = ("name", "engine", "kernel", "seed", "metrics", "digest", "provenance", "cost", "plan")
+    return Result(operations=operations, tables=tables, notes=tuple(data["notes"]), **{key: data[key] for key in keys})
+
+
+def fresh_folder(folder: Path | str, *, force: bool) -> Path:
+    """Create `folder` and return it; raises UsageError if it holds anything, unless `force`."""
+    path = Path(folder)
+    if path.is_file() or (path.is_dir() and any(path.iterdir()) and not force):
+        raise UsageError(f"{path} exists and is not empty; name another folder, or add --force")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_csv(path: Path, table: Table) -> None:
+    """Write a table with a header line; floats as repr, so they read back exactly."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table.columns)
+        writer.writerows(zip(*(column.tolist() for column in table.columns.values()), strict=True))
+
+
+def read_csv(path: Path) -> Table:
+    """Return a table written by `write_csv`."""
+    import pandas as pd
+
+    frame = pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
+    return Table({str(name): frame[name].to_numpy(copy=True) for name in frame.columns})
+
+
+def digest_of(parts: Sequence[bytes | str | NDArray[Any]]) -> str:
+    """Return the SHA-256 of text, bytes and arrays: integers as they are, floats as %.9g."""
+    state = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            if part.dtype.kind == "f":
+                part = "\n".join(f"{value:.9g}" for value in part.tolist())
+            elif part.dtype.kind in "iub":
+                part = part.astype("<i8").tobytes()
+            else:
+                part = "\n".join(str(value) for value in part.tolist())
+        data = part.encode() if isinstance(part, str) else part
+        state.update(len(data).to_bytes(8, "little") + data)
+    return state.hexdigest()
