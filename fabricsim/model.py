@@ -11,6 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from fabricsim.errors import InputError
 from fabricsim.units import PS_PER_S
 
@@ -68,3 +71,11 @@ class Model:
 def transmit_ps(wire: int, bandwidth: int) -> int:
     """Return the picoseconds that `wire` bytes take at `bandwidth` [B/s], rounded up."""
     return -(-wire * PS_PER_S // bandwidth)
+
+
+def transmit_ps_of(wire: NDArray[np.int64], bandwidth: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return `transmit_ps` element by element; exact, since w · 1e12 may exceed 64 bits and Python's integers do not."""
+    wires, row = np.unique(wire, return_inverse=True)
+    rates, column = np.unique(bandwidth, return_inverse=True)
+    table = np.array([[transmit_ps(w, b) for b in rates.tolist()] for w in wires.tolist()], np.int64)
+    return table.reshape(len(wires), len(rates))[row, column]

@@ -1,0 +1,228 @@
+"""What a packet kernel hands over: integers only, so that two kernels can be compared to the last picosecond."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.fabric import Fabric
+from fabricsim.model import Model
+from fabricsim.result import OperationResult, Table, digest_of
+from fabricsim.schedule import Operation, Schedule
+from fabricsim.units import PS_PER_S, to_ps
+
+IntArray = NDArray[np.int64]
+TIMELINE_BINS: Final = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """The outcome of one packet run, as integers.
+
+    (messages,) release_ps, sent_ps, delivered_ps. (used channels,) channels (ids, ascending), channel_packets,
+    channel_wire [B], channel_busy_ps, channel_peak [B]. (packets,) arrival_ps and arrival_bytes of every
+    packet that reached its destination, in order. dropped, retransmitted: payload bytes.
+    """
+
+    release_ps: IntArray
+    sent_ps: IntArray
+    delivered_ps: IntArray
+    channels: IntArray
+    channel_packets: IntArray
+    channel_wire: IntArray
+    channel_busy_ps: IntArray
+    channel_peak: IntArray
+    arrival_ps: IntArray
+    arrival_bytes: IntArray
+    packets: int
+    dropped: int
+    retransmitted: int
+
+    @property
+    def start_ps(self) -> int:
+        """The first release."""
+        return int(self.release_ps.min())
+
+    @property
+    def end_ps(self) -> int:
+        """The last delivery."""
+        return int(self.delivered_ps.max())
+
+    def digest_parts(self) -> list[Any]:
+        """Return what the digest covers: every field, by name."""
+        return [part for f in fields(self) for part in (f.name, np.asarray(getattr(self, f.name)))]
+
+
+def seconds(ps: IntArray | int) -> Any:
+    """Return picoseconds as seconds."""
+    return ps / PS_PER_S
+
+
+def tables(fabric: Fabric, schedule: Schedule, record: Record) -> dict[str, Table]:
+    """Return the result tables of a packet run."""
+    return {
+        "flows": _flows(schedule, record),
+        "links": _links(fabric, record),
+        "rounds": _rounds(schedule, record),
+        "timeline": _timeline(record),
+    }
+
+
+def _operation_names(schedule: Schedule) -> NDArray[np.object_]:
+    return np.array([op.name for op in schedule.operations], dtype=object)
+
+
+def _flows(schedule: Schedule, record: Record) -> Table:
+    m = schedule.messages
+    return Table({
+        "operation": _operation_names(schedule)[m.operation],
+        "round": m.round.copy(),
+        "src": m.src.copy(),
+        "dst": m.dst.copy(),
+        "bytes": m.size.copy(),
+        "release_s": seconds(record.release_ps),
+        "sent_s": seconds(record.sent_ps),
+        "delivered_s": seconds(record.delivered_ps),
+        "latency_s": seconds(record.delivered_ps - record.release_ps),
+    })  # fmt: skip
+
+
+def _links(fabric: Fabric, record: Record) -> Table:
+    link = record.channels // 2
+    classes = np.array([cls.name for cls in fabric.links], dtype=object)
+    levels = np.array(fabric.levels, dtype=object)
+    return Table({
+        "channel": np.array([fabric.channel_name(c) for c in record.channels.tolist()], dtype=object),
+        "level": levels[fabric.level[link]],
+        "link": classes[fabric.link_class[link]],
+        "plane": fabric.plane[link].astype(np.int64),
+        "bandwidth_Bps": fabric.bandwidth[record.channels],
+        "packets": record.channel_packets.copy(),
+        "bytes": record.channel_wire.copy(),
+        "busy_s": seconds(record.channel_busy_ps),
+        "utilization": record.channel_busy_ps / max(1, record.end_ps - record.start_ps),
+        "queue_peak_bytes": record.channel_peak.copy(),
+    })  # fmt: skip
+
+
+def _rounds(schedule: Schedule, record: Record) -> Table:
+    m = schedule.messages
+    key, index = np.unique(np.stack([m.operation, m.round], axis=1), axis=0, return_inverse=True)
+    index = index.reshape(-1)
+    start = np.full(len(key), np.iinfo(np.int64).max)
+    end = np.zeros(len(key), np.int64)
+    size = np.zeros(len(key), np.int64)
+    np.minimum.at(start, index, record.release_ps)
+    np.maximum.at(end, index, record.delivered_ps)
+    np.add.at(size, index, m.size)
+    return Table({
+        "operation": _operation_names(schedule)[key[:, 0]],
+        "round": key[:, 1],
+        "messages": np.bincount(index, minlength=len(key)),
+        "bytes": size,
+        "start_s": seconds(start),
+        "end_s": seconds(end),
+    })  # fmt: skip
+
+
+def _timeline(record: Record) -> Table:
+    start, end = record.start_ps, record.end_ps
+    edges = start + (end - start) * np.arange(TIMELINE_BINS + 1, dtype=np.float64) / TIMELINE_BINS
+    delivered, _ = np.histogram(np.minimum(record.arrival_ps, end), edges, weights=record.arrival_bytes)
+    width = np.diff(edges) / PS_PER_S
+    return Table({
+        "time_s": edges[1:] / PS_PER_S,
+        "delivered_bytes": delivered.astype(np.int64),
+        "throughput_Bps": delivered / width,
+    })  # fmt: skip
+
+
+def metrics(schedule: Schedule, record: Record, ideal_ps: int) -> dict[str, float]:
+    """Return the metrics of a whole packet run; algbw and busbw only with exactly one collective."""
+    span = record.end_ps - record.start_ps
+    out: dict[str, float] = {
+        "completion_time_s": seconds(span),
+        "ideal_time_s": seconds(ideal_ps),
+        "efficiency": ideal_ps / span,
+    }
+    collectives = [op for op in schedule.operations if op.bus_factor is not None]
+    if len(collectives) == 1:
+        out |= _bandwidths(collectives[0], _span(schedule, record, schedule.operations.index(collectives[0])))
+    out |= {
+        "bytes_injected": schedule_payload(schedule),
+        "bytes_delivered": int(record.arrival_bytes.sum()),
+        "bytes_dropped": record.dropped,
+        "bytes_retransmitted": record.retransmitted,
+        "messages": len(record.release_ps),
+        "packets": record.packets,
+        "packet_hops": int(record.channel_packets.sum()),
+    }
+    utilization = record.channel_busy_ps / span
+    return out | _latency(record.delivered_ps - record.release_ps) | {
+        "link_utilization_max": float(utilization.max()),
+        "link_utilization_mean": float(utilization.mean()),
+    }  # fmt: skip
+
+
+def schedule_payload(schedule: Schedule) -> int:
+    """Return the payload bytes of a whole schedule."""
+    return sum(op.payload for op in schedule.operations)
+
+
+def _latency(latency_ps: IntArray) -> dict[str, float]:
+    # "higher" picks a latency that occurred, so the figure does not depend on interpolation
+    p50, p99 = np.percentile(latency_ps, [50, 99], method="higher")
+    return {
+        "latency_mean_s": float(latency_ps.mean()) / PS_PER_S,
+        "latency_p50_s": float(p50) / PS_PER_S,
+        "latency_p99_s": float(p99) / PS_PER_S,
+        "latency_max_s": float(latency_ps.max()) / PS_PER_S,
+    }
+
+
+def _span(schedule: Schedule, record: Record, index: int) -> tuple[int, int]:
+    own = schedule.messages.operation == index
+    return int(record.release_ps[own].min()), int(record.delivered_ps[own].max())
+
+
+def _bandwidths(operation: Operation, span: tuple[int, int]) -> dict[str, float]:
+    algbw = operation.size * PS_PER_S / (span[1] - span[0])
+    return {
+        "size_B": operation.size,
+        "asked_size_B": operation.asked,
+        "algbw_Bps": algbw,
+        "busbw_Bps": algbw * (operation.bus_factor or 1.0),
+    }
+
+
+def operation_results(schedule: Schedule, record: Record) -> tuple[OperationResult, ...]:
+    """Return what each operation achieved by itself."""
+    results = []
+    for index, op in enumerate(schedule.operations):
+        start, end = _span(schedule, record, index)
+        own = schedule.messages.operation == index
+        values: dict[str, float] = {"completion_time_s": seconds(end - start)}
+        if op.bus_factor is not None:
+            values |= _bandwidths(op, (start, end))
+        else:
+            values |= {"size_B": op.size, "asked_size_B": op.asked}
+        values |= {"bytes_injected": op.payload, "messages": op.messages}
+        values |= _latency((record.delivered_ps - record.release_ps)[own])
+        results.append(OperationResult(op.name, op.kind, op.algorithm, len(op.ranks), seconds(start), values))
+    return tuple(results)
+
+
+def model_text(model: Model) -> str:
+    """Return the model in the form that the digest covers."""
+    e = model.endpoint
+    ends = (to_ps(e.send_overhead), to_ps(e.recv_overhead), to_ps(e.gap))
+    return repr((model.switching, model.mtu, model.header, model.flit, ends))
+
+
+def run_digest(inputs: Mapping[str, str], record: Record) -> str:
+    """Return the digest of a run: its canonical inputs and every integer of its record."""
+    return digest_of([repr(sorted(inputs.items())), *record.digest_parts()])
