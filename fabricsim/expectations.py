@@ -97,9 +97,9 @@ def kind_of(metric: str) -> str:
     return "count" if metric in _COUNTED else KINDS[METRICS[metric][0]]
 
 
-def format_value(value: float, kind: str) -> str:
-    """Return a metric's value (SI) for people, by its kind: `46.6 GB/s`, `95 %`, `12`."""
-    return _FORMATS[kind](value)
+def format_value(value: float, kind: str, digits: int = 4) -> str:
+    """Return a metric's value (SI) for people, by its kind, to `digits` digits: `46.6 GB/s`, `95 %`, `12`."""
+    return _FORMATS[kind](value, digits)
 
 
 def parse_expectations(mapping: object, operations: Collection[str] | None = None) -> tuple[Expectation, ...]:
@@ -230,6 +230,6 @@ _FORMATS: Final[Mapping[str, Callable[[float], str]]] = {
     "size": format_size,
     "bandwidth": format_bandwidth,
     "time": format_time,
-    "share": lambda value: f"{100 * value:.4g} %",
-    "count": lambda value: f"{value:,.0f}",
+    "share": lambda value, digits: f"{100 * value:.{digits}g} %",
+    "count": lambda value, _: f"{value:,.12g}",
 }
