@@ -126,6 +126,8 @@ class About:
     evidence: tuple[Evidence, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     tapers: Mapping[str, float] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)
+    """Which network each level belongs to, `scale-up` or `scale-out`; scale-up where a level is not named."""
 
 
 def _frozen(values: Any, dtype: Any) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fabricsim.accessors import borrow
 from fabricsim.errors import InputError, UsageError
 
 if TYPE_CHECKING:
@@ -217,6 +218,9 @@ class Result:
         for name, table in self.tables.items():
             write_csv(path / f"{name}.csv", table)
         return path
+
+    def __getattr__(self, name: str) -> Any:
+        return borrow(self, name)
 
     def __repr__(self) -> str:
         return f"<Result {self.name}: {self.engine}/{self.kernel}, digest {self.digest[:12]}>"

@@ -43,11 +43,6 @@ class Record:
     retransmitted: int
 
     @property
-    def start_ps(self) -> int:
-        """The first release."""
-        return int(self.release_ps.min())
-
-    @property
     def end_ps(self) -> int:
         """The last delivery."""
         return int(self.delivered_ps.max())
@@ -186,7 +181,12 @@ def _latency(latency_ps: IntArray) -> dict[str, float]:
 
 def _span(schedule: Schedule, record: Record, index: int) -> tuple[int, int]:
     own = schedule.messages.operation == index
-    return int(record.release_ps[own].min()), int(record.delivered_ps[own].max())
+    return int(_entries(schedule, record)[own].min()), int(record.delivered_ps[own].max())
+
+
+def _entries(schedule: Schedule, record: Record) -> IntArray:
+    """Return when each message's rank entered its round: the release, less the message's own delay."""
+    return record.release_ps - np.array([to_ps(delay) for delay in schedule.messages.delay.tolist()], np.int64)
 
 
 def _bandwidths(operation: Operation, span: tuple[int, int]) -> dict[str, float]:

@@ -1,0 +1,81 @@
+"""fabricsim: a discrete-event simulator for the interconnect fabrics of AI supernodes.
+
+    import fabricsim as fs
+    fabric = fs.load_topology("cloudmatrix384")
+    result = fs.simulate(fabric, fs.all_reduce("16 MiB", algorithm="ring", ranks=range(64)))
+    result.metrics["busbw_Bps"]
+
+Everything is imported when it is first used, so `import fabricsim` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fabricsim.accessors import lend
+from fabricsim.version import __version__
+
+if TYPE_CHECKING:
+    from fabricsim.collectives import (
+        all_gather,
+        all_reduce,
+        all_to_all,
+        broadcast,
+        reduce_scatter,
+        ring_all_reduce,
+    )
+    from fabricsim.errors import (
+        BudgetError,
+        FabricError,
+        InputError,
+        SimulationError,
+        StallError,
+        UsageError,
+    )
+    from fabricsim.fabric import Device, Fabric, Link
+    from fabricsim.failures import LinkDegraded, LinkDown
+    from fabricsim.inspection import inspect
+    from fabricsim.model import Endpoint, Model
+    from fabricsim.regression import judge
+    from fabricsim.result import Result, load_result
+    from fabricsim.routing import Routing
+    from fabricsim.run import run, simulate
+    from fabricsim.scenario import Scenario, load_scenario
+    from fabricsim.schedule import Operation, Round, Schedule
+    from fabricsim.topology import load_topology
+    from fabricsim.traffic import incast, permutation, shift, tornado, uniform
+
+_HOME = {
+    "collectives": ("all_gather", "all_reduce", "all_to_all", "broadcast", "reduce_scatter", "ring_all_reduce"),
+    "errors": ("BudgetError", "FabricError", "InputError", "SimulationError", "StallError", "UsageError"),
+    "fabric": ("Device", "Fabric", "Link"),
+    "failures": ("LinkDegraded", "LinkDown"),
+    "inspection": ("inspect",),
+    "model": ("Endpoint", "Model"),
+    "regression": ("judge",),
+    "result": ("Result", "load_result"),
+    "routing": ("Routing",),
+    "run": ("run", "simulate"),
+    "scenario": ("Scenario", "load_scenario"),
+    "schedule": ("Operation", "Round", "Schedule"),
+    "topology": ("load_topology",),
+    "traffic": ("incast", "permutation", "shift", "tornado", "uniform"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+
+__all__ = sorted([*_MODULE, "__version__"])
+
+lend("Result", "plot", "fabricsim.report.plot:Plot")
+lend("Result", "_repr_html_", "fabricsim.report.html:repr_html")
+lend("Scenario", "run", "fabricsim.run:runner")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE:
+        return getattr(import_module(f"fabricsim.{_MODULE[name]}"), name)
+    raise AttributeError(f"module 'fabricsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,253 @@
+"""From a scenario, or from parts of one, to a Result: the whole pipeline.
+
+    scenario ─▶ fabric, schedule, model, routing, failures ─▶ effective plan ─▶ engine ─▶ Result
+"""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any, Final
+
+import numpy as np
+
+from fabricsim.collectives import Collective
+from fabricsim.engines import ENGINES, PACKET_KERNELS
+from fabricsim.errors import InputError, UsageError, close_match
+from fabricsim.fabric import Fabric
+from fabricsim.failures import Failures, LinkDegraded, LinkDown, compile_failures
+from fabricsim.model import Model
+from fabricsim.result import Result
+from fabricsim.routing import Routing, routes
+from fabricsim.scenario import Scenario
+from fabricsim.schedule import Operation, Schedule
+from fabricsim.traffic import Pattern
+from fabricsim.version import __version__
+
+HOPS_PER_CPU_SECOND: Final[Mapping[str, float]] = {"simpy": 300_000.0}
+"""What the estimate reckons with; benchmarks/packet_simpy.py prints the figure of the machine at hand."""
+
+Workload = Schedule | Operation | Collective | Pattern
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """Everything an engine needs, decided: what a scenario comes down to."""
+
+    name: str
+    fabric: Fabric
+    schedule: Schedule
+    routing: Routing
+    model: Model
+    failures: Failures
+    seed: int
+    engine: str
+    kernel: str
+
+
+def job_of(scenario: Scenario) -> Job:
+    """Return what a scenario comes down to. Raises InputError with every fault found, located in its file."""
+    fabric = scenario.fabric()
+    return Job(
+        name=scenario.name,
+        fabric=fabric,
+        schedule=scenario.schedule(fabric),
+        routing=scenario.routing(fabric),
+        model=scenario.model(fabric),
+        failures=scenario.failures(fabric),
+        seed=scenario.seed,
+        engine=chosen(scenario.engine, ENGINES, "engine"),
+        kernel=chosen(scenario.kernel, PACKET_KERNELS, "kernel"),
+    )
+
+
+def chosen(name: str, known: Mapping[str, Any], what: str) -> str:
+    """Return the engine or kernel meant by `name`; `auto` is the first, being the only one that applies."""
+    if name == "auto":
+        return next(iter(known))
+    if name not in known:
+        raise InputError(f"{name!r} is not a built {what}", close_match(name, ["auto", *known]))
+    return name
+
+
+def execute(job: Job) -> Result:
+    """Run one job and return its Result, with its plan, its cost and the versions it ran on."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = ENGINES[job.engine](
+        job.fabric,
+        job.schedule,
+        routing=job.routing,
+        failures=job.failures,
+        model=job.model,
+        seed=job.seed,
+        kernel=job.kernel,
+    )
+    cost = {
+        "wall_s": time.perf_counter() - wall,
+        "cpu_s": time.process_time() - cpu,
+        "peak_rss_bytes": peak_rss(),
+        "events": result.metrics["packet_hops"] + result.metrics["messages"],
+    }
+    return replace(result, name=job.name, plan=plan(job), cost=cost, provenance=versions())
+
+
+def run(scenario: Scenario, progress: Callable[[int, int], None] | None = None) -> list[Result]:
+    """Run a scenario, every point of its sweep in order, and return the Results.
+
+    progress is called with (points done, points in all) before each point and at the end.
+    """
+    points = scenario.points()
+    jobs = [job_of(point) for point in points]  # every fault is found before the first simulation
+    results = []
+    for index, (point, job) in enumerate(zip(points, jobs, strict=True)):
+        if progress:
+            progress(index, len(points))
+        result = execute(job)
+        source = {"scenario": scenario.text, "effective": point.canonical(), "file": scenario.document.file}
+        results.append(replace(result, provenance={**result.provenance, **source}))
+    if progress:
+        progress(len(points), len(points))
+    return results
+
+
+def runner(scenario: Scenario) -> Callable[[], Result | list[Result]]:
+    """Return what `scenario.run` is: a call that gives one Result, or a list of them where there is a sweep."""
+
+    def call() -> Result | list[Result]:
+        results = run(scenario)
+        return results if len(scenario.points()) > 1 else results[0]
+
+    return call
+
+
+def simulate(
+    fabric: Fabric,
+    workload: Workload | Sequence[Workload],
+    *,
+    failures: Sequence[LinkDown | LinkDegraded] = (),
+    routing: Routing | str | None = None,
+    model: Model | None = None,
+    engine: str = "auto",
+    kernel: str = "auto",
+    seed: int = 0,
+) -> Result:
+    """Return the Result of one workload on one fabric.
+
+    workload: a Schedule, or collectives and patterns such as `all_reduce("256 MiB")`, which then use all ranks
+    unless they name some. routing and model default to what the topology states. Raises InputError for a
+    workload that does not fit, StallError if the simulation cannot finish.
+    """
+    if isinstance(routing, str):
+        routing = Routing(routing)
+    job = Job(
+        name=fabric.name,
+        fabric=fabric,
+        schedule=schedule_of(fabric, workload, seed),
+        routing=routing or Routing(fabric.policy),
+        model=model or fabric.model,
+        failures=compile_failures(fabric, failures),
+        seed=seed,
+        engine=chosen(engine, ENGINES, "engine"),
+        kernel=chosen(kernel, PACKET_KERNELS, "kernel"),
+    )
+    return execute(job)
+
+
+def schedule_of(fabric: Fabric, workload: Workload | Sequence[Workload], seed: int) -> Schedule:
+    """Return the Schedule that `simulate` means by its workload."""
+    if isinstance(workload, Schedule):
+        return workload
+    entries = [workload] if isinstance(workload, Operation | Collective | Pattern) else list(workload)
+    operations = []
+    for entry in entries:
+        if isinstance(entry, Operation):
+            operations.append(entry)
+        elif isinstance(entry, Collective):
+            operations.append(entry.on(fabric))
+        elif isinstance(entry, Pattern):
+            operations.append(entry.on(fabric, seed=seed))
+        else:
+            raise UsageError(f"{type(entry).__name__} is not a workload; pass a Schedule, a collective or a pattern")
+    return Schedule(tuple(operations))
+
+
+# -- the effective plan -----------------------------------------------------------------------------------
+
+
+def plan(job: Job) -> dict[str, Any]:
+    """Return what will run: engine, order, algorithm, levels crossed and bytes per level, and what it will cost."""
+    messages = job.schedule.messages
+    paths = routes(job.fabric, messages, job.routing, job.model, job.seed)
+    packets = -(-messages.size // job.model.mtu)
+    owner = np.repeat(np.arange(len(messages)), paths.count)
+    share = packets[owner] / paths.count[owner]
+    hop_owner = np.repeat(np.arange(len(owner)), paths.hops)
+    hops = float(np.sum(share[hop_owner]))
+    wire = messages.size[owner[hop_owner]] / paths.count[owner[hop_owner]]
+    level = job.fabric.level[paths.channels // 2]
+    operation = messages.operation[owner[hop_owner]]
+    return {
+        "engine": job.engine,
+        "kernel": job.kernel,
+        "why": "the packet engine's SimPy kernel models everything this scenario asks for",
+        "routing": f"{job.routing.policy}, shortest paths, virtual lanes: single",
+        "model": {
+            "switching": job.model.switching,
+            "mtu_B": job.model.mtu,
+            "header_B": job.model.header,
+            "buffer": "infinite",
+        },
+        "operations": [
+            {
+                "name": op.name,
+                "kind": op.kind,
+                "algorithm": op.algorithm,
+                "ranks": len(op.ranks),
+                "order": order_text(op.ranks.tolist()),
+                "after": list(op.after),
+                "rounds": op.round_count,
+                "messages": op.messages,
+                "size_B": op.size,
+                "asked_size_B": op.asked,
+                "payload_by_level_B": _by_level(job.fabric, level[operation == index], wire[operation == index]),
+            }
+            for index, op in enumerate(job.schedule.operations)
+        ],
+        "packets": int(packets.sum()),
+        "packet_hops": round(hops),
+        "estimated_cpu_s": round(hops / HOPS_PER_CPU_SECOND[job.kernel], 3),
+    }
+
+
+def _by_level(fabric: Fabric, level: Any, wire: Any) -> dict[str, int]:
+    """Return payload bytes carried on the links of each level, inner levels first, unused ones left out."""
+    carried = np.bincount(level.astype(np.int64), weights=wire, minlength=len(fabric.levels))
+    return {name: round(float(total)) for name, total in zip(fabric.levels, carried, strict=True) if total}
+
+
+def order_text(ranks: Sequence[int]) -> str:
+    """Return ranks in the order an algorithm takes them, runs shortened: `0-63`, `0, 8, 16, … (64)`."""
+    if list(ranks) == list(range(ranks[0], ranks[0] + len(ranks))):
+        return f"{ranks[0]}-{ranks[-1]}"
+    shown = ", ".join(str(rank) for rank in ranks[:8])
+    return shown if len(ranks) <= 8 else f"{shown}, … ({len(ranks)})"
+
+
+# -- cost and provenance ----------------------------------------------------------------------------------
+
+
+def peak_rss() -> int:
+    """Return the largest resident size of this process so far, in bytes."""
+    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return usage if sys.platform == "darwin" else usage * 1024  # macOS counts bytes, Linux KiB
+
+
+def versions() -> dict[str, Any]:
+    """Return the versions a result was made with."""
+    packages = {name: version(name) for name in ("numpy", "simpy", "networkx")}
+    return {"fabricsim": __version__, "python": platform.python_version(), "packages": packages}
