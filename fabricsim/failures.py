@@ -1,8 +1,8 @@
 """What breaks when, and when it works again: a value that engines read, never a change of the fabric.
 
 A user names links; compiled, a failure is rows (time, channel, factor), repairs included, in time order. A
-factor of 0 is down, 1 is healthy, between is degraded. Both directions of a link fail together. Where faults of
-one channel overlap the worst one counts, and each repair ends its own fault only.
+factor of 0 is down, 1 is healthy, between is degraded. Both directions of a link fail together. Where faults
+of one channel overlap the worst one counts, and each repair ends its own fault only.
 """
 
 from __future__ import annotations
@@ -124,8 +124,8 @@ def compile_failures(
                     spans.setdefault(channel, []).append(span)
     faults.raise_if_any()
     rows = sorted((time, channel, factor) for channel in spans for time, factor in _worst(spans[channel]))
-    columns = [np.array([row[column] for row in rows]) for column in range(3)]
-    return Failures(*columns, detect=detect)
+    times, channels, factors = (np.array([row[column] for row in rows]) for column in range(3))
+    return Failures(times, channels, factors, detect)
 
 
 @dataclass(frozen=True)
