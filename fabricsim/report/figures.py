@@ -1,0 +1,215 @@
+"""Figures of results. Each function draws into `ax`, or into a figure of its own, and returns the Axes.
+
+Matplotlib is used through its objects, never pyplot, so figures draw without a display and leave no state.
+Colours: Okabe & Ito, "Color Universal Design" (2008), told apart with colour-blind eyes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from fabricsim.errors import UsageError
+from fabricsim.report import series
+from fabricsim.report.images import png_bytes, svg_text
+from fabricsim.report.names import drawable
+from fabricsim.report.scales import Scale, bandwidth_scale, size_ticks, time_scale
+from fabricsim.result import Result
+from fabricsim.units import format_time
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+INK: Final = "#24292f"
+MUTED: Final = "#6e7781"
+GRID: Final = "#d8dee4"
+COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+_SIZE: Final = (6.4, 3.8)
+
+
+def bandwidth(results: Result | Sequence[Result], ax: Axes | None = None) -> Axes:
+    """Draw algbw and busbw [B/s] against message size [B] of every collective; one point is fine.
+
+    A grey line is the bound: busbw at the ideal time. Raises UsageError if no operation has a busbw.
+    """
+    points = _points(results)
+    found = series.bandwidths(points)
+    if not found:
+        raise UsageError("no operation has a bus bandwidth to draw; patterns have none")
+    ax = _axes(ax, "Bandwidth by message size", points)
+    scale = bandwidth_scale(max(float(max(s.algbw.max(), s.busbw.max())) for s in found))
+    for index, entry in enumerate(found):
+        _bandwidth_lines(ax, entry, scale, COLOURS[index % len(COLOURS)], several=len(found) > 1)
+    _size_axis(ax, np.concatenate([entry.size for entry in found]))
+    ax.set_ylim(0, 1.08 * ax.dataLim.y1)
+    ax.set_ylabel(scale.label("bandwidth"))
+    _legend(ax)
+    return ax
+
+
+def latency(result: Result, ax: Axes | None = None) -> Axes:
+    """Draw the share of messages delivered within a latency [s]; median and 99th percentile are marked."""
+    found = series.latencies(result)
+    if found is None:
+        raise UsageError("the result has no messages whose latency could be drawn")
+    ax = _axes(ax, "Message latency", [result])
+    scale = time_scale(float(found.value[-1]))
+    steps = scale.of(np.append(found.value[0], found.value)), 100 * np.append(0.0, found.share)
+    ax.step(*steps, where="post", color=COLOURS[0], lw=2, label="messages")
+    if found.value[0] > 0 and found.value[-1] > 50 * found.value[0]:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.minorticks_off()
+    for share, colour, marker in ((0.5, COLOURS[1], "o"), (0.99, COLOURS[2], "D")):
+        value = found.percentile(share)
+        label = f"p{100 * share:.0f}  {format_time(value)}"
+        ax.axvline(scale.of(value), color=colour, lw=1, ls=(0, (4, 2)))
+        ax.plot(
+            [scale.of(value)], [100 * share], marker, color=colour, ms=7, mec="white", label=label, zorder=4
+        )
+    ax.set_ylim(0, 103)
+    ax.set_xlabel(scale.label("latency, release to delivery"))
+    ax.set_ylabel("messages delivered [%]")
+    _legend(ax)
+    return ax
+
+
+def utilization(result: Result, ax: Axes | None = None) -> Axes:
+    """Draw the busy share of each channel by level, inner level on top, with mean and largest marked."""
+    levels = series.utilizations(result)
+    if not levels:
+        raise UsageError("the result has no channels whose utilisation could be drawn")
+    ax = _axes(ax, "Link utilisation by level", [result], height=1.5 + 0.65 * len(levels))
+    for row, (use, weight) in enumerate(levels.values()):
+        _level_row(ax, row, use, weight)
+    ax.set_yticks(range(len(levels)), [drawable(name, 24) for name in levels])
+    ax.set_ylim(len(levels) - 0.45, -0.55)
+    ax.set_xlim(-2, 110)
+    ax.set_xticks(range(0, 101, 20))
+    ax.set_xlabel("busy share of the completion time [%], channels that carried traffic")
+    ax.grid(visible=False, axis="y")
+    ax.tick_params(axis="y", length=0)
+    _legend(ax, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=3, columnspacing=1.2)
+    return ax
+
+
+def throughput(result: Result, ax: Axes | None = None) -> Axes:
+    """Draw the payload delivered per second [B/s] in each interval of the run."""
+    found = series.throughputs(result)
+    if found is None:
+        raise UsageError("the result has no timeline to draw")
+    ax = _axes(ax, "Throughput over time", [result])
+    edges, values = found
+    time, rate = time_scale(float(edges[-1])), bandwidth_scale(float(values.max()))
+    shown = rate.of(values)
+    ax.stairs(shown, time.of(edges), fill=True, color=COLOURS[0], alpha=0.15, lw=0)
+    ax.stairs(shown, time.of(edges), color=COLOURS[0], lw=2, label="payload delivered")
+    ax.set_xlim(0, time.of(edges[-1]))
+    ax.set_ylim(0, max(1.1 * float(shown.max()), 1e-9))
+    ax.set_xlabel(time.label("time"))
+    ax.set_ylabel(rate.label("throughput"))
+    return ax
+
+
+FIGURES: Final[Mapping[str, Callable[..., Axes]]] = {
+    "bandwidth": bandwidth,
+    "latency": latency,
+    "utilization": utilization,
+    "throughput": throughput,
+}
+"""The figures by name; `bandwidth` takes a whole sweep, the others one result."""
+
+
+def draw_all(results: Result | Sequence[Result]) -> dict[str, Axes]:
+    """Return every figure that the results have data for: bandwidth of all points, the others of the last."""
+    points = _points(results)
+    drawn = {}
+    for name, draw in FIGURES.items():
+        with suppress(UsageError):  # a figure without data is left out
+            drawn[name] = draw(points if name == "bandwidth" else points[-1])
+    return drawn
+
+
+def save_figures(results: Result | Sequence[Result], folder: Path | str) -> list[Path]:
+    """Write every figure that the results have data for as PNG and SVG into `folder`; return the paths."""
+    paths = []
+    for name, ax in draw_all(results).items():
+        figure = ax.get_figure(root=True)
+        assert figure is not None
+        paths += [Path(folder, f"{name}.png"), Path(folder, f"{name}.svg")]
+        paths[-2].write_bytes(png_bytes(figure))
+        paths[-1].write_text(svg_text(figure), encoding="utf-8")
+    return paths
+
+
+def _points(results: Result | Sequence[Result]) -> list[Result]:
+    return [results] if isinstance(results, Result) else list(results)
+
+
+def _axes(ax: Axes | None, title: str, results: Sequence[Result], height: float = _SIZE[1]) -> Axes:
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        ax = Figure(figsize=(_SIZE[0], height), layout="constrained").subplots()
+        names = list(dict.fromkeys(result.name for result in results))
+        ax.figure.suptitle(drawable(names[0], 64), x=0.01, ha="left", size=9, color=MUTED)
+    ax.set_title(title, loc="left", size=12, color=INK, weight="bold")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(MUTED)
+    ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=9)
+    ax.grid(visible=True, color=GRID, lw=0.7)
+    ax.set_axisbelow(True)
+    for label in (ax.xaxis.label, ax.yaxis.label):
+        label.set(color=INK, size=10)
+    return ax
+
+
+def _legend(ax: Axes, **where: Any) -> None:
+    ax.legend(frameon=False, fontsize=9, labelcolor=INK, **where)
+
+
+def _bandwidth_lines(ax: Axes, entry: series.Bandwidths, scale: Scale, colour: str, *, several: bool) -> None:
+    prefix = f"{drawable(entry.label, 28)} " if several else ""
+    other = colour if several else COLOURS[1]
+    curves = [("busbw", entry.busbw, "o-", colour), ("algbw", entry.algbw, "s--", other)]
+    if entry.bound is not None:
+        curves.insert(0, ("busbw at the ideal time", entry.bound, "_:", MUTED))
+    for name, rate, style, ink in curves:
+        ax.plot(entry.size, scale.of(rate), style, color=ink, lw=1.8, ms=5, label=prefix + name)
+        if len(entry.size) == 1 and not several:
+            value = float(scale.of(rate[0]))
+            _beside(ax, f"{value:.4g}", float(entry.size[0]), value, ink)
+
+
+def _beside(ax: Axes, text: str, x: float, y: float, colour: str) -> None:
+    ax.annotate(text, (x, y), (8, 0), textcoords="offset points", va="center", size=9, color=colour)
+
+
+def _size_axis(ax: Axes, sizes: NDArray[np.float64]) -> None:
+    ticks, labels = size_ticks(float(sizes.min()), float(sizes.max()))
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(ticks, labels)
+    ax.minorticks_off()
+    margin = max((float(sizes.max()) / float(sizes.min())) ** 0.05, 2**0.5)
+    ax.set_xlim(float(sizes.min()) / margin, float(sizes.max()) * margin)
+    ax.set_xlabel("message size")
+
+
+def _level_row(ax: Axes, row: int, use: NDArray[np.float64], weight: NDArray[np.float64]) -> None:
+    low, middle, high = 100 * series.weighted_quantiles(use, weight, (0.05, 0.5, 0.95))
+    mean, most = 100 * float(np.average(use, weights=weight)), 100 * float(use.max())
+    seen = 100 * series.spread(use, 300)
+    # golden-ratio steps fill the strip evenly and are the same on every run
+    height = row + 0.5 * ((np.arange(len(seen)) * 0.618034) % 1 - 0.5)
+    strip, centre, end = ("", "", "") if row else ("5–95 %", "mean", "largest")
+    ax.barh(row, high - low, left=low, height=0.62, color=COLOURS[0], alpha=0.12, label=strip)
+    ax.plot(seen, height, ".", color=COLOURS[0], ms=3.5, alpha=0.55, mew=0, label="")
+    ax.plot([middle, middle], [row - 0.31, row + 0.31], color=COLOURS[0], lw=1.5, label="")
+    ax.plot([mean], [row], "D", color=COLOURS[1], ms=7, mec="white", zorder=4, label=centre)
+    ax.plot([most], [row], ">", color=INK, ms=7, mec="white", zorder=4, label=end)
+    _beside(ax, f"{most:.0f} %", most, row, INK)
