@@ -54,7 +54,7 @@ class Kernel:
         self.ready: dict[int, list[int]] = {}
         self.last_entry: dict[int, int] = {}
         self.gathering = False
-        self.packets_sent = self.dropped = self.retransmitted = self.retransmissions = 0
+        self.packets_sent = self.dropped = self.retransmitted = 0
         self.arrivals: list[tuple[int, int]] = []
 
     # -- set-up -------------------------------------------------------------------------------------
@@ -273,20 +273,27 @@ class Kernel:
             self._lose(packet)
         touched = set()
         for packet, end in planned:
-            if packet.at == packet.origin and packet.message in self.leaving:
+            if self._is_leaving(packet):
                 self.leaving[packet.message][packet.id] = end
                 touched.add(packet.message)
         for message in sorted(touched):
             self._watch_sent(message, now)
 
+    def _is_leaving(self, packet: Packet) -> bool:
+        """Return whether its message waits for this packet to leave its source."""
+        return packet.at == packet.origin and not packet.repeat and packet.message in self.leaving
+
     def _lose(self, packet: Packet) -> None:
         packet.lost = True
         self.dropped += packet.payload
-        ends = self.leaving.get(packet.message)
-        if ends is not None and packet.at == packet.origin:
-            ends[packet.id] = min(ends[packet.id] or 0, int(self.env.now))
-            self._watch_sent(packet.message, int(self.env.now))
-        again = Packet(packet.id, packet.message, packet.payload, packet.wire, packet.origin, packet.end)
+        if self._is_leaving(packet):
+            # cut off half sent: for its sender it has left
+            ends, now = self.leaving[packet.message], int(self.env.now)
+            ends[packet.id] = min(ends[packet.id] or now, now)
+            self._watch_sent(packet.message, now)
+        again = Packet(
+            packet.id, packet.message, packet.payload, packet.wire, packet.origin, packet.end, repeat=True
+        )
         self._later(to_ps(self.failures.detect), RELEASE, lambda _: self._resend(again))
 
     def _resend(self, packet: Packet) -> None:

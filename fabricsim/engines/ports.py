@@ -27,12 +27,15 @@ PICK: Final = 1 << 62
 class Packet:
     """One packet on its way. `at` and `end` index the kernel's list of hops, `origin` is where it began.
 
-    A `lost` packet that was already passing through a switch travels on, and is discarded where it ends.
+    A `lost` packet that was already passing through a switch travels on, and is discarded where it ends; a
+    `repeat` replaces it.
     """
 
-    __slots__ = ("at", "end", "id", "lost", "message", "origin", "payload", "wire")
+    __slots__ = ("at", "end", "id", "lost", "message", "origin", "payload", "repeat", "wire")
 
-    def __init__(self, ident: int, message: int, payload: int, wire: int, origin: int, end: int) -> None:
+    def __init__(
+        self, ident: int, message: int, payload: int, wire: int, origin: int, end: int, *, repeat: bool = False
+    ) -> None:
         self.id = ident
         self.message = message
         self.payload = payload
@@ -40,6 +43,7 @@ class Packet:
         self.at = self.origin = origin
         self.end = end
         self.lost = False
+        self.repeat = repeat
 
 
 class Bell(simpy.Event):
