@@ -43,7 +43,9 @@ def main() -> None:
     schedule = schedule_of(fabric, fs.permutation(options.size), seed=1)
     failures = compile_failures(fabric, ())
     print(f"machine  {platform.machine()}, Python {platform.python_version()}, NumPy {numpy.__version__}")
-    print(f"work     permutation of {options.size} on {fabric.ranks} hosts, 4 KiB packets, 400 Gbit/s, 350 ns")
+    print(
+        f"work     permutation of {options.size} on {fabric.ranks} hosts, 4 KiB packets, 400 Gbit/s, 350 ns"
+    )
     for policy in ("spray", "ecmp"):
         paths = routes(fabric, schedule.messages, Routing(policy), fabric.model, 1)
         hops = int(simulate_packets(fabric, schedule, paths, failures, fabric.model).channel_packets.sum())
@@ -56,7 +58,9 @@ def main() -> None:
 
         for name, work in (("kernel", kernel), ("whole call", whole)):
             median = statistics.median(cpu_seconds(work) for _ in range(options.runs))
-            print(f"{policy:<6} {name:<11} {hops:>9,} packet-hops  {median:6.3f} CPU-s  {hops / median:>9,.0f} hops/CPU-s")
+            print(
+                f"{policy:<6} {name:<11} {hops:>9,} packet-hops  {median:6.3f} CPU-s  {hops / median:>9,.0f} hops/CPU-s"
+            )
 
 
 if __name__ == "__main__":

@@ -47,7 +47,14 @@ if TYPE_CHECKING:
     from fabricsim.traffic import incast, permutation, shift, tornado, uniform
 
 _HOME = {
-    "collectives": ("all_gather", "all_reduce", "all_to_all", "broadcast", "reduce_scatter", "ring_all_reduce"),
+    "collectives": (
+        "all_gather",
+        "all_reduce",
+        "all_to_all",
+        "broadcast",
+        "reduce_scatter",
+        "ring_all_reduce",
+    ),
     "errors": ("BudgetError", "FabricError", "InputError", "SimulationError", "StallError", "UsageError"),
     "fabric": ("Device", "Fabric", "Link"),
     "failures": ("LinkDegraded", "LinkDown"),

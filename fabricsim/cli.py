@@ -51,24 +51,33 @@ class SchemaOf(StrEnum):
 
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A scenario file, or the name of a shipped one.")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the file; repeatable.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the file; repeatable."),
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replace the file's seed.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="Replace the file's engine: auto or packet.")]
 Kernel = Annotated[str | None, typer.Option("--kernel", help="Replace the file's kernel: auto or simpy.")]
-Output = Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the result folder here.")]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the result folder here.")
+]
 Force = Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Print the effective plan and stop.")]
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
     if version:
         print(__version__)
         raise typer.Exit
 
 
-def _scenario(file: str, settings: Sequence[str], seed: int | None, engine: str | None, kernel: str | None) -> Scenario:
+def _scenario(
+    file: str, settings: Sequence[str], seed: int | None, engine: str | None, kernel: str | None
+) -> Scenario:
     from fabricsim.scenario import load_scenario
 
     options = {"seed": seed, "engine": engine, "kernel": kernel}
@@ -154,7 +163,9 @@ def _print_plan(scenario: Scenario, *, as_json: bool) -> None:
 
 @app.command()
 def check(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Scenario files, or folders of them.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Scenario files, or folders of them.")
+    ],
 ) -> None:
     """Run scenarios and judge their expectations; exit 1 if one is violated."""
     from fabricsim.regression import judge
@@ -166,7 +177,9 @@ def check(
         verdicts = judge(run_scenario(scenario), scenario.expectations)
         bad = [verdict for verdict in verdicts if not verdict.ok]
         failed += bool(bad)
-        print(f"{'FAIL' if bad else 'ok  '} {path}: {len(verdicts) - len(bad)} of {len(verdicts)} expectations hold")
+        print(
+            f"{'FAIL' if bad else 'ok  '} {path}: {len(verdicts) - len(bad)} of {len(verdicts)} expectations hold"
+        )
         for verdict in bad:
             print(f"     {verdict.text}: {verdict.why}")
     if failed:
@@ -187,7 +200,9 @@ def _scenario_files(paths: Sequence[Path]) -> list[Path]:
 
 @app.command()
 def inspect(
-    topologies: Annotated[list[str], typer.Argument(metavar="TOPOLOGY...", help="Topology files or shipped names.")],
+    topologies: Annotated[
+        list[str], typer.Argument(metavar="TOPOLOGY...", help="Topology files or shipped names.")
+    ],
     as_json: Json = False,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter; repeatable.")

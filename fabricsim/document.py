@@ -55,7 +55,9 @@ class Document:
             fault if fault.file else replace(fault, file=self.file, line=self.line(fault.key))
             for fault in error.faults
         ]
-        return InputError(sorted(set(faults), key=lambda f: (f.file or "", f.line or 0, key_text(f.key), f.what)))
+        return InputError(
+            sorted(set(faults), key=lambda f: (f.file or "", f.line or 0, key_text(f.key), f.what))
+        )
 
 
 class _Reader:
@@ -122,7 +124,9 @@ def parse_document(text: str, file: str) -> Document:
     except yaml.YAMLError as error:
         raise InputError([Fault(f"not valid YAML: {error}".splitlines()[0], "", file=file, line=1)]) from None
     except RecursionError:
-        raise InputError([Fault("an alias contains itself, or the nesting is too deep", "", file=file, line=1)]) from None
+        raise InputError(
+            [Fault("an alias contains itself, or the nesting is too deep", "", file=file, line=1)]
+        ) from None
     except InputError as error:
         raise InputError([replace(fault, file=file) for fault in error.faults]) from None
     if reader.faults:

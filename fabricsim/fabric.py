@@ -160,7 +160,13 @@ class Fabric:
     about: About = field(default_factory=About)
 
     def __post_init__(self) -> None:
-        for name, dtype in (("src", np.int64), ("dst", np.int64), ("link_class", np.int32), ("level", np.int16), ("plane", np.int32)):
+        for name, dtype in (
+            ("src", np.int64),
+            ("dst", np.int64),
+            ("link_class", np.int32),
+            ("level", np.int16),
+            ("plane", np.int32),
+        ):
             object.__setattr__(self, name, _frozen(getattr(self, name), dtype))
 
     # -- counts ---------------------------------------------------------------------------------
@@ -206,22 +212,32 @@ class Fabric:
     @cached_property
     def bandwidth(self) -> IntArray:
         """(channels,) [B/s], what engines serialise at."""
-        return _frozen(np.repeat(np.array([link.bandwidth for link in self.links], np.int64)[self.link_class], 2), np.int64)
+        return _frozen(
+            np.repeat(np.array([link.bandwidth for link in self.links], np.int64)[self.link_class], 2),
+            np.int64,
+        )
 
     @cached_property
     def latency_ps(self) -> IntArray:
         """(channels,) [ps], from a bit's departure to its arrival."""
-        return _frozen(np.repeat(np.array([link.latency_ps for link in self.links], np.int64)[self.link_class], 2), np.int64)
+        return _frozen(
+            np.repeat(np.array([link.latency_ps for link in self.links], np.int64)[self.link_class], 2),
+            np.int64,
+        )
 
     @cached_property
     def delay_ps(self) -> IntArray:
         """(nodes,) [ps], added when a packet passes through a node."""
-        return _frozen(np.repeat([to_ps(g.device.delay) for g in self.groups], [g.count for g in self.groups]), np.int64)
+        return _frozen(
+            np.repeat([to_ps(g.device.delay) for g in self.groups], [g.count for g in self.groups]), np.int64
+        )
 
     @cached_property
     def forwards(self) -> NDArray[np.bool_]:
         """(nodes,) whether packets may pass through a node."""
-        return _frozen(np.repeat([g.device.forwards for g in self.groups], [g.count for g in self.groups]), np.bool_)
+        return _frozen(
+            np.repeat([g.device.forwards for g in self.groups], [g.count for g in self.groups]), np.bool_
+        )
 
     @cached_property
     def out(self) -> tuple[IntArray, IntArray]:
@@ -246,7 +262,9 @@ class Fabric:
             if found is not None:
                 return found
         known = [group.name(index) for group in self.groups for index in range(min(group.count, 512))]
-        raise InputError(f"{name!r} is not a node of {self.name}", close_match(name, known) if len(known) else "")
+        raise InputError(
+            f"{name!r} is not a node of {self.name}", close_match(name, known) if len(known) else ""
+        )
 
     def device(self, node: int) -> Device:
         """Return what a node is."""
@@ -305,10 +323,19 @@ class Fabric:
                     forwards=device.forwards, delay=f"{to_ps(device.delay)} ps", **extra,
                 )  # fmt: skip
         for a, b, c, level, plane in zip(
-            self.src.tolist(), self.dst.tolist(), self.link_class.tolist(), self.level.tolist(), self.plane.tolist(), strict=True
+            self.src.tolist(),
+            self.dst.tolist(),
+            self.link_class.tolist(),
+            self.level.tolist(),
+            self.plane.tolist(),
+            strict=True,
         ):
             cls = self.links[c]
-            extra = {key: value for key, value in (("medium", cls.medium), ("lanes", cls.lanes)) if value is not None}
+            extra = {
+                key: value
+                for key, value in (("medium", cls.medium), ("lanes", cls.lanes))
+                if value is not None
+            }
             graph.add_edge(
                 names[a], names[b], bandwidth=f"{cls.bandwidth} B/s", latency=f"{cls.latency_ps} ps",
                 link=cls.name, level=self.levels[level], plane=plane, **extra,
@@ -321,9 +348,18 @@ class Fabric:
     def digest(self) -> str:
         """SHA-256 of everything an engine can see: ends, rates, latencies, delays, forwarding, names of ranks."""
         state = hashlib.sha256()
-        for array in (self.channel_src, self.channel_dst, self.bandwidth, self.latency_ps, self.delay_ps, self.forwards):
+        for array in (
+            self.channel_src,
+            self.channel_dst,
+            self.bandwidth,
+            self.latency_ps,
+            self.delay_ps,
+            self.forwards,
+        ):
             state.update(np.ascontiguousarray(array).astype("<i8").tobytes())
-        state.update(repr([(g.first, g.shape, g.pattern, g.names, g.device.kind) for g in self.groups]).encode())
+        state.update(
+            repr([(g.first, g.shape, g.pattern, g.names, g.device.kind) for g in self.groups]).encode()
+        )
         return state.hexdigest()
 
     def __repr__(self) -> str:
@@ -343,7 +379,9 @@ class Fabric:
         )
 
 
-def _from_networkx(graph: nx.Graph[Any], link: Mapping[str, Any], name: str, policy: str, model: Model) -> Fabric:
+def _from_networkx(
+    graph: nx.Graph[Any], link: Mapping[str, Any], name: str, policy: str, model: Model
+) -> Fabric:
     if graph.is_directed():
         raise InputError("the graph is directed", "links are full duplex: pass graph.to_undirected()")
     faults = FaultList()
@@ -412,7 +450,9 @@ def _link(data: Mapping[str, Any]) -> Link:
         raise InputError("the latency is negative", "write 0 ns or more")
     lanes = data.get("lanes")
     name = str(data.get("link", "link"))
-    return Link(name, bandwidth, latency, lanes=None if lanes is None else int(lanes), medium=data.get("medium"))
+    return Link(
+        name, bandwidth, latency, lanes=None if lanes is None else int(lanes), medium=data.get("medium")
+    )
 
 
 def _by_rank(npus: Iterable[Any], graph: nx.Graph[Any]) -> list[Any]:
@@ -421,4 +461,4 @@ def _by_rank(npus: Iterable[Any], graph: nx.Graph[Any]) -> list[Any]:
         return [node for _, node in ranked]
     if sorted(int(rank) if rank is not None else -1 for rank, _ in ranked) != list(range(len(ranked))):
         raise InputError("the ranks are not 0 … n−1, each once", "number every NPU, or none")
-    return [node for _, node in sorted(ranked, key=lambda pair: int(pair[0]))]
+    return [node for _, node in sorted(ranked, key=lambda pair: int(pair[0] or 0))]

@@ -42,7 +42,9 @@ def inspect(fabric: Fabric) -> dict[str, Any]:
     MAX_EXACT_RANKS NPUs.
     """
     if fabric.ranks > MAX_EXACT_RANKS:
-        raise InputError(f"{fabric.name} has {fabric.ranks} NPUs", f"up to {MAX_EXACT_RANKS} are inspected, pair by pair")
+        raise InputError(
+            f"{fabric.name} has {fabric.ranks} NPUs", f"up to {MAX_EXACT_RANKS} are inspected, pair by pair"
+        )
     pairs = all_pairs(fabric)
     ports = port_sums(fabric)
     cut, exact = bisection(fabric, pairs)
@@ -119,7 +121,9 @@ def _uniform_load(fabric: Fabric, hops: Any) -> NDArray[np.float64]:
         part = np.repeat(flat[cell] / n, n)
         load += np.bincount(channel, weights=part, minlength=fabric.channels)
         target_row = np.repeat(cell // nodes, n)
-        flat += np.bincount(target_row * nodes + fabric.channel_dst[channel], weights=part, minlength=len(flat))
+        flat += np.bincount(
+            target_row * nodes + fabric.channel_dst[channel], weights=part, minlength=len(flat)
+        )
     return load
 
 
@@ -218,7 +222,9 @@ def tiers(fabric: Fabric) -> list[dict[str, Any]]:
     for group in fabric.groups:
         if group.device.kind == "switch":
             taper = fabric.about.tapers.get(group.level)
-            found.append({"name": group.level or group.device.name, "count": group.count, "oversubscription": taper})
+            found.append(
+                {"name": group.level or group.device.name, "count": group.count, "oversubscription": taper}
+            )
     return found
 
 
@@ -245,7 +251,9 @@ def _radix(fabric: Fabric) -> list[str]:
         used = degree[group.first : group.first + group.count]
         if group.device.ports is not None and used.max() > group.device.ports:
             worst = fabric.node_name(group.first + int(used.argmax()))
-            found.append(f"radix: {worst} has {used.max()} links, {group.device.name} has {group.device.ports} ports")
+            found.append(
+                f"radix: {worst} has {used.max()} links, {group.device.name} has {group.device.ports} ports"
+            )
     return found
 
 
@@ -268,7 +276,9 @@ def _planes(fabric: Fabric) -> list[str]:
         reach: Mapping[int, int] = {int(p): len(np.unique(ends[own][plane == p])) for p in np.unique(plane)}
         if len(set(reach.values())) > 1:
             low = min(reach, key=lambda p: reach[p])
-            found.append(f"unequal planes: plane {low} of {name} reaches {reach[low]} NPUs, others {max(reach.values())}")
+            found.append(
+                f"unequal planes: plane {low} of {name} reaches {reach[low]} NPUs, others {max(reach.values())}"
+            )
     return found
 
 

@@ -74,7 +74,7 @@ def transmit_ps(wire: int, bandwidth: int) -> int:
 
 
 def transmit_ps_of(wire: NDArray[np.int64], bandwidth: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return `transmit_ps` element by element; exact, since w · 1e12 may exceed 64 bits and Python's integers do not."""
+    """Return `transmit_ps` element by element; exact, also where w · 1e12 exceeds 64 bits."""
     wires, row = np.unique(wire, return_inverse=True)
     rates, column = np.unique(bandwidth, return_inverse=True)
     table = np.array([[transmit_ps(w, b) for b in rates.tolist()] for w in wires.tolist()], np.int64)

@@ -29,7 +29,10 @@ TABLES: Final = ("flows", "links", "rounds", "timeline")
 
 METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "completion_time_s": ("s", "last delivery minus first start"),
-    "ideal_time_s": ("s", "lower bound: the busiest channel's transmit time or the longest path's latency, whichever is larger"),
+    "ideal_time_s": (
+        "s",
+        "lower bound: the busiest channel's transmit time or the longest path's latency, whichever is larger",
+    ),
     "efficiency": ("", "ideal time over completion time"),
     "size_B": ("B", "size used, as nccl-tests counts it for a collective, per message for a pattern"),
     "asked_size_B": ("B", "size asked for, before rounding down to a multiple of ranks × 16 B"),
@@ -182,7 +185,9 @@ class Result:
         for operation in self.operations:
             if operation.name == name:
                 return operation
-        raise InputError(f"the result has no operation {name!r}", "known: " + ", ".join(op.name for op in self.operations))
+        raise InputError(
+            f"the result has no operation {name!r}", "known: " + ", ".join(op.name for op in self.operations)
+        )
 
     def describe(self) -> pd.DataFrame:
         """Return every metric of this result with value, unit and meaning."""
@@ -240,7 +245,9 @@ def load_result(folder: Path | str) -> Result:
     operations = tuple(OperationResult(**entry) for entry in data["operations"])
     tables = {name: read_csv(path / f"{name}.csv") for name in TABLES if (path / f"{name}.csv").exists()}
     keys = ("name", "engine", "kernel", "seed", "metrics", "digest", "provenance", "cost", "plan")
-    return Result(operations=operations, tables=tables, notes=tuple(data["notes"]), **{key: data[key] for key in keys})
+    return Result(
+        operations=operations, tables=tables, notes=tuple(data["notes"]), **{key: data[key] for key in keys}
+    )
 
 
 def fresh_folder(folder: Path | str, *, force: bool) -> Path:

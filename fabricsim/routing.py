@@ -117,13 +117,19 @@ def next_hops(fabric: Fabric, targets: IntArray) -> NextHops:
     for first in range(0, len(targets), step):
         near = distance[first : first + step]
         chosen = targets[first : first + step, None]
-        candidate = (near[:, src] == near[:, dst] + 1) & (near[:, dst] != UNREACHABLE) & (through | (dst == chosen))
+        candidate = (
+            (near[:, src] == near[:, dst] + 1) & (near[:, dst] != UNREACHABLE) & (through | (dst == chosen))
+        )
         found.append(order[np.nonzero(candidate)[1]].astype(np.int32))
-        sums = np.concatenate([np.zeros((len(near), 1), np.int32), np.cumsum(candidate, axis=1, dtype=np.int32)], axis=1)
+        sums = np.concatenate(
+            [np.zeros((len(near), 1), np.int32), np.cumsum(candidate, axis=1, dtype=np.int32)], axis=1
+        )
         counts.append(np.diff(sums[:, starts_of], axis=1).astype(np.int32))
     count = np.concatenate(counts) if counts else np.zeros((0, fabric.nodes), np.int32)
     starts = np.concatenate([[0], np.cumsum(count.reshape(-1), dtype=np.int64)[:-1]]).reshape(count.shape)
-    return NextHops(targets, distance, starts, count, np.concatenate(found) if found else np.zeros(0, np.int32))
+    return NextHops(
+        targets, distance, starts, count, np.concatenate(found) if found else np.zeros(0, np.int32)
+    )
 
 
 def unreachable(fabric: Fabric, src: IntArray, dst: IntArray) -> list[tuple[int, int]]:
@@ -182,7 +188,11 @@ def _spray(choice: Choice) -> IntArray:
         return ((value + choice.packet.astype(np.uint64)) % choice.n.astype(np.uint64)).astype(np.int64)
 
 
-POLICIES: Final[Mapping[str, Callable[[Choice], IntArray]]] = {"minimal": _minimal, "ecmp": _ecmp, "spray": _spray}
+POLICIES: Final[Mapping[str, Callable[[Choice], IntArray]]] = {
+    "minimal": _minimal,
+    "ecmp": _ecmp,
+    "spray": _spray,
+}
 """The index of the candidate that each row takes, by name of policy."""
 
 PER_PACKET: Final = frozenset({"spray"})
@@ -206,7 +216,13 @@ def routes(fabric: Fabric, messages: Messages, routing: Routing, model: Model, s
 
 
 def _walk(
-    fabric: Fabric, hops: NextHops, messages: Messages, routing: Routing, seed: int, message: IntArray, packet: IntArray
+    fabric: Fabric,
+    hops: NextHops,
+    messages: Messages,
+    routing: Routing,
+    seed: int,
+    message: IntArray,
+    packet: IntArray,
 ) -> IntArray:
     """Return (paths, longest) channels, −1 beyond a path's end."""
     src, dst = messages.src[message], messages.dst[message]
@@ -236,7 +252,9 @@ def _walk(
 def channel_busy_ps(fabric: Fabric, messages: Messages, paths: Routes, model: Model) -> IntArray:
     """Return (channels,) [ps], how long each channel transmits in all: the sum over its packets, each rounded up."""
     packets = -(-messages.size // model.mtu)
-    last = np.array([model.wire(model.last_payload(int(size))) for size in np.unique(messages.size)], np.int64)
+    last = np.array(
+        [model.wire(model.last_payload(int(size))) for size in np.unique(messages.size)], np.int64
+    )
     last_wire = last[np.searchsorted(np.unique(messages.size), messages.size)]
     owner = np.repeat(np.arange(len(messages)), paths.count)
     index = np.arange(len(owner)) - paths.first[owner]
@@ -258,4 +276,6 @@ def path_ps(fabric: Fabric, paths: Routes) -> IntArray:
     delay = fabric.delay_ps[fabric.channel_dst[paths.channels]]
     ends = paths.starts[1:] - 1
     delay[ends] = 0  # the last node receives, it does not forward
-    return np.add.reduceat(fabric.latency_ps[paths.channels] + delay, paths.starts[:-1]) if len(ends) else ends
+    return (
+        np.add.reduceat(fabric.latency_ps[paths.channels] + delay, paths.starts[:-1]) if len(ends) else ends
+    )

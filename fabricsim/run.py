@@ -1,6 +1,6 @@
 """From a scenario, or from parts of one, to a Result: the whole pipeline.
 
-    scenario ─▶ fabric, schedule, model, routing, failures ─▶ effective plan ─▶ engine ─▶ Result
+scenario ─▶ fabric, schedule, model, routing, failures ─▶ effective plan ─▶ engine ─▶ Result
 """
 
 from __future__ import annotations
@@ -172,7 +172,9 @@ def schedule_of(fabric: Fabric, workload: Workload | Sequence[Workload], seed: i
         elif isinstance(entry, Pattern):
             operations.append(entry.on(fabric, seed=seed))
         else:
-            raise UsageError(f"{type(entry).__name__} is not a workload; pass a Schedule, a collective or a pattern")
+            raise UsageError(
+                f"{type(entry).__name__} is not a workload; pass a Schedule, a collective or a pattern"
+            )
     return Schedule(tuple(operations))
 
 
@@ -214,7 +216,9 @@ def plan(job: Job) -> dict[str, Any]:
                 "messages": op.messages,
                 "size_B": op.size,
                 "asked_size_B": op.asked,
-                "payload_by_level_B": _by_level(job.fabric, level[operation == index], wire[operation == index]),
+                "payload_by_level_B": _by_level(
+                    job.fabric, level[operation == index], wire[operation == index]
+                ),
             }
             for index, op in enumerate(job.schedule.operations)
         ],

@@ -30,15 +30,15 @@ def _column(values: Any) -> IntArray:
 class Round:
     """Messages that ranks send in one step: (messages,) src and dst ranks and payload bytes, sent `repeat` times over.
 
-    reduce: whether a message is added into what its receiver holds. delay: (messages,) [s] from the round's entry to
-    the release of each message, for open-loop traffic; None for none.
+    reduce: whether a message is added into what its receiver holds, one answer for all or (messages,). delay:
+    (messages,) [s] from the round's entry to the release of each message, for open-loop traffic; None for none.
     """
 
     src: IntArray
     dst: IntArray
     size: IntArray
     repeat: int = 1
-    reduce: bool = False
+    reduce: bool | NDArray[np.bool_] = False
     delay: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
@@ -54,6 +54,10 @@ class Round:
             raise InputError("a message has no bytes")
         if self.repeat < 1:
             raise InputError("a round repeats at least once")
+        if not isinstance(self.reduce, bool):
+            reduce = np.array(np.broadcast_to(np.asarray(self.reduce, np.bool_), src.shape))
+            reduce.flags.writeable = False
+            object.__setattr__(self, "reduce", reduce)
         if self.delay is not None:
             delay = np.array(self.delay, dtype=np.float64)
             delay.flags.writeable = False
@@ -130,7 +134,9 @@ class Schedule:
                 raise InputError(f"two operations are called {operation.name!r}", "give each its own name")
             for name in operation.after:
                 if name not in seen:
-                    raise InputError(f"{operation.name!r} comes after {name!r}, which is not an earlier entry")
+                    raise InputError(
+                        f"{operation.name!r} comes after {name!r}, which is not an earlier entry"
+                    )
             seen.add(operation.name)
 
     @cached_property
@@ -143,7 +149,9 @@ class Schedule:
                 rounds = np.repeat(np.arange(number, number + r.repeat), r.messages)
                 delay = np.zeros(r.messages) if r.delay is None else r.delay
                 tiled = (np.tile(column, r.repeat) for column in (r.src, r.dst, r.size, delay))
-                for column, values in zip(columns, (np.full(len(rounds), index), rounds, *tiled), strict=True):
+                for column, values in zip(
+                    columns, (np.full(len(rounds), index), rounds, *tiled), strict=True
+                ):
                     column.append(values)
                 number += r.repeat
         whole = [np.concatenate(column) if column else np.zeros(0, np.int64) for column in columns]
@@ -159,10 +167,17 @@ class Schedule:
             head = (op.name, op.kind, op.algorithm, op.size, op.start, op.after, op.barrier)
             state.update(repr(head).encode() + op.ranks.astype("<i8").tobytes())
             for r in op.rounds:
-                state.update(repr((r.repeat, r.reduce)).encode())
+                mixed = not isinstance(r.reduce, bool)  # the text of a long array leaves its middle out
+                state.update(repr((r.repeat, "mixed" if mixed else r.reduce)).encode())
+                state.update(np.asarray(r.reduce).tobytes() if mixed else b"")
                 for column in (r.src, r.dst, r.size, r.delay):
-                    state.update(b"" if column is None else column.astype("<f8" if column.dtype.kind == "f" else "<i8").tobytes())
+                    state.update(
+                        b""
+                        if column is None
+                        else column.astype("<f8" if column.dtype.kind == "f" else "<i8").tobytes()
+                    )
         return state.hexdigest()
 
     def __repr__(self) -> str:
-        return f"<Schedule: {', '.join(op.name for op in self.operations)}; {sum(op.messages for op in self.operations)} messages>"
+        names = ", ".join(op.name for op in self.operations)
+        return f"<Schedule: {names}; {sum(op.messages for op in self.operations)} messages>"

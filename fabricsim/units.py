@@ -9,6 +9,7 @@ decimal, Ki, Mi, Gi, Ti binary. A bare number is refused, because nobody knows w
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -134,10 +135,8 @@ def to_ps(seconds: float) -> int:
     return round(seconds * PS_PER_S)
 
 
-def _scaled(value: float, steps: list[tuple[float, str]], digits: int) -> str:
-    for factor, unit in steps:
-        if abs(value) >= factor:
-            break
+def _scaled(value: float, steps: Sequence[tuple[float, str]], digits: int) -> str:
+    factor, unit = next((step for step in steps if abs(value) >= step[0]), steps[-1])
     return f"{value / factor:.{digits}g} {unit}"
 
 
@@ -145,15 +144,29 @@ def format_time(seconds: float, digits: int = 4) -> str:
     """Return a time for people: `12.5 us`."""
     if seconds == 0:
         return "0 s"
-    steps = [(86400.0, "d"), (3600.0, "h"), (1.0, "s"), (1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"), (1e-12, "ps")]
+    steps = [
+        (86400.0, "d"),
+        (3600.0, "h"),
+        (1.0, "s"),
+        (1e-3, "ms"),
+        (1e-6, "us"),
+        (1e-9, "ns"),
+        (1e-12, "ps"),
+    ]
     return _scaled(seconds, steps, digits)
 
 
 def format_bandwidth(rate: float, digits: int = 4) -> str:
     """Return a bandwidth for people, in decimal bytes per second: `46.6 GB/s`."""
-    return _scaled(rate, [(1e15, "PB/s"), (1e12, "TB/s"), (1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1, "B/s")], digits)
+    return _scaled(
+        rate,
+        [(1e15, "PB/s"), (1e12, "TB/s"), (1e9, "GB/s"), (1e6, "MB/s"), (1e3, "kB/s"), (1, "B/s")],
+        digits,
+    )
 
 
 def format_size(size: float, digits: int = 4) -> str:
     """Return a size for people, with binary prefixes: `16 MiB`."""
-    return _scaled(size, [(2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1, "B")], digits)
+    return _scaled(
+        size, [(2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1, "B")], digits
+    )

@@ -20,7 +20,11 @@ ROWS = [
 ]
 ROW = {module: row for row, modules in enumerate(ROWS) for module in modules}
 ROOTS = {"__init__", "__main__"}  # they stand above all rows
-CONFINED = {"simpy": {"engines"}, "matplotlib": {"report"}, "networkx": {"topology", "fabric", "theory", "inspection"}}
+CONFINED = {
+    "simpy": {"engines"},
+    "matplotlib": {"report"},
+    "networkx": {"topology", "fabric", "theory", "inspection"},
+}
 
 
 def imports() -> list[tuple[str, str, bool]]:
@@ -46,7 +50,11 @@ IMPORTS = imports()
 
 
 def test_every_module_has_a_row() -> None:
-    modules = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    modules = {
+        path.stem if path.is_file() else path.name
+        for path in PACKAGE.iterdir()
+        if path.suffix == ".py" or (path / "__init__.py").exists()
+    }
     assert modules - ROOTS == set(ROW)
 
 
@@ -68,7 +76,9 @@ def test_no_cycles() -> None:
     for file, target, only_types in IMPORTS:
         if not only_types and target.startswith("fabricsim."):
             name = target.removeprefix("fabricsim.")
-            graph.add_edge(file.removesuffix(".__init__"), name if name in files else name.removesuffix(".__init__"))
+            graph.add_edge(
+                file.removesuffix(".__init__"), name if name in files else name.removesuffix(".__init__")
+            )
     assert list(nx.simple_cycles(graph)) == []
 
 

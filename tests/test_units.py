@@ -15,21 +15,32 @@ from fabricsim.units import (
 )
 
 
-@pytest.mark.parametrize("text", ["400 Gbps", "400Gbit/s", "400 Gb/s", "50 GB/s", "50GBps", "50e3 MB/s", "0.05 TB/s", " 50  GB/s "])
+@pytest.mark.parametrize(
+    "text", ["400 Gbps", "400Gbit/s", "400 Gb/s", "50 GB/s", "50GBps", "50e3 MB/s", "0.05 TB/s", " 50  GB/s "]
+)
 def test_one_bandwidth_has_many_spellings(text: str) -> None:
     assert parse_bandwidth(text) == 50 * 10**9
 
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("1 GiB", 2**30), ("1 GB", 10**9), ("64KiB", 2**16), ("0 B", 0), ("1.5 kB", 1500), ("0.5 KiB", 512), ("7 bytes", 7)],
+    [
+        ("1 GiB", 2**30),
+        ("1 GB", 10**9),
+        ("64KiB", 2**16),
+        ("0 B", 0),
+        ("1.5 kB", 1500),
+        ("0.5 KiB", 512),
+        ("7 bytes", 7),
+    ],
 )
 def test_sizes_tell_decimal_from_binary(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
 @pytest.mark.parametrize(
-    ("text", "seconds"), [("2us", 2e-6), ("2 µs", 2e-6), ("350 ns", 350e-9), ("1 h", 3600.0), ("1ps", 1e-12), ("-5 us", -5e-6)]
+    ("text", "seconds"),
+    [("2us", 2e-6), ("2 µs", 2e-6), ("350 ns", 350e-9), ("1 h", 3600.0), ("1ps", 1e-12), ("-5 us", -5e-6)],
 )
 def test_times_are_seconds(text: str, seconds: float) -> None:
     assert parse_time(text) == seconds

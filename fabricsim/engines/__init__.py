@@ -73,14 +73,19 @@ def packet(
 def _check_bound(numbers: Mapping[str, float]) -> None:
     if numbers["completion_time_s"] < numbers["ideal_time_s"]:
         done, ideal = format_time(numbers["completion_time_s"], 9), format_time(numbers["ideal_time_s"], 9)
-        raise SimulationError(f"the run took {done}, less than the lower bound of {ideal}: this is a fault of fabricsim")
+        raise SimulationError(
+            f"the run took {done}, less than the lower bound of {ideal}: this is a fault of fabricsim"
+        )
 
 
 def _notes(failures: Failures, record: Record) -> tuple[str, ...]:
     late = failures.time_ps >= record.end_ps
     times = np.unique(failures.time_ps[late & failures.is_fault])
     end = format_time(record.end_ps * 1e-12)
-    return tuple(f"the fault at {format_time(t * 1e-12)} lies after completion ({end}): it changed nothing" for t in times)
+    return tuple(
+        f"the fault at {format_time(t * 1e-12)} lies after completion ({end}): it changed nothing"
+        for t in times
+    )
 
 
 ENGINES: Final = {"packet": packet}

@@ -7,7 +7,7 @@ completions; releases and timers; then the sources put what has become ready int
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +69,9 @@ class Kernel:
         self.first_packet = np.concatenate([[0], np.cumsum(self.packets)]).astype(np.int64).tolist()
         self.undelivered = list(self.packets)
         count = len(self.size)
-        self.release_ps, self.sent_ps, self.delivered_ps = ([UNKNOWN] * count for _ in range(3))
+        self.entry_ps, self.release_ps, self.sent_ps, self.delivered_ps = (
+            [UNKNOWN] * count for _ in range(4)
+        )
         # when each packet's last bit leaves its source, kept per message only until the message is sent
         self.leaving: dict[int, dict[int, int | None]] = {}
         endpoint = model.endpoint
@@ -99,7 +101,9 @@ class Kernel:
         steps: dict[tuple[int, int, int], Step] = {}
         rounds = self.messages.round.tolist()
         self.step_of: list[tuple[Step, Step]] = []
-        for index, (op, number, src, dst) in enumerate(zip(self.operation, rounds, self.src, self.dst, strict=True)):
+        for index, (op, number, src, dst) in enumerate(
+            zip(self.operation, rounds, self.src, self.dst, strict=True)
+        ):
             sender = steps.setdefault((op, src, number), Step())
             receiver = steps.setdefault((op, dst, number), Step())
             sender.sends.append(index)
@@ -112,7 +116,9 @@ class Kernel:
 
     # -- ranks --------------------------------------------------------------------------------------
 
-    def _rank(self, steps: Sequence[Step], before: Sequence[simpy.Event], start: int) -> Iterator[simpy.Event]:
+    def _rank(
+        self, steps: Sequence[Step], before: Sequence[simpy.Event], start: int
+    ) -> Generator[simpy.Event, Any, None]:
         """Walk one rank through its rounds of one operation."""
         if before:
             yield self.env.all_of(before)
@@ -155,6 +161,7 @@ class Kernel:
     # -- sources ------------------------------------------------------------------------------------
 
     def _release_after(self, delay: int, message: int) -> None:
+        self.entry_ps[message] = int(self.env.now)
         if delay:
             self._later(delay, RELEASE, lambda _: self._release(message))
         else:
@@ -316,14 +323,20 @@ class Kernel:
         return self._record()
 
     def _stall(self) -> str:
-        missing = [m for m, time in enumerate(self.delivered_ps) if time == UNKNOWN and self.release_ps[m] != UNKNOWN]
+        missing = [
+            m for m, time in enumerate(self.delivered_ps) if time == UNKNOWN and self.release_ps[m] != UNKNOWN
+        ]
         name = self.fabric.node_name
-        lines = [f"nothing moves after {format_time(float(self.env.now) * 1e-12)}: {len(missing)} messages are undelivered"]
+        lines = [
+            f"nothing moves after {format_time(float(self.env.now) * 1e-12)}: {len(missing)} messages are undelivered"
+        ]
         for port in self.ports.values():
             if port.waiting:
                 since = format_time((port.down_since or 0) * 1e-12)
                 channel = self.fabric.channel_name(port.wiring.channel)
-                lines.append(f"  {port.waiting} packets wait at {channel}, which is down since {since} and not repaired")
+                lines.append(
+                    f"  {port.waiting} packets wait at {channel}, which is down since {since} and not repaired"
+                )
         for message in missing[:5]:
             op = self.schedule.operations[self.operation[message]].name
             a, b = name(self.src[message]), name(self.dst[message])
@@ -336,6 +349,7 @@ class Kernel:
         ports = [self.ports[c] for c in channels.tolist()]
         arrivals = np.array(self.arrivals, np.int64).reshape(-1, 2)
         return Record(
+            entry_ps=np.array(self.entry_ps, np.int64),
             release_ps=np.array(self.release_ps, np.int64), sent_ps=np.array(self.sent_ps, np.int64),
             delivered_ps=np.array(self.delivered_ps, np.int64), channels=channels,
             channel_packets=np.array([p.sent for p in ports], np.int64),
@@ -352,6 +366,3 @@ def simulate_packets(
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds."""
     return Kernel(fabric, schedule, routes, failures, model).run()
-
-
-KERNELS: Mapping[str, Any] = {"simpy": simulate_packets}

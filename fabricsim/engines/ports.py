@@ -34,7 +34,15 @@ class Packet:
     __slots__ = ("at", "end", "id", "lost", "message", "origin", "payload", "repeat", "wire")
 
     def __init__(
-        self, ident: int, message: int, payload: int, wire: int, origin: int, end: int, *, repeat: bool = False
+        self,
+        ident: int,
+        message: int,
+        payload: int,
+        wire: int,
+        origin: int,
+        end: int,
+        *,
+        repeat: bool = False,
     ) -> None:
         self.id = ident
         self.message = message
@@ -86,7 +94,13 @@ class Port:
     )  # fmt: skip
 
     def __init__(
-        self, env: simpy.Environment, wiring: Wiring, hops: list[Port], receive: Callable[[Packet], None], *, faulty: bool
+        self,
+        env: simpy.Environment,
+        wiring: Wiring,
+        hops: list[Port],
+        receive: Callable[[Packet], None],
+        *,
+        faulty: bool,
     ) -> None:
         self.wiring = wiring
         self._env = env

@@ -23,11 +23,13 @@ TIMELINE_BINS: Final = 200
 class Record:
     """The outcome of one packet run, as integers.
 
-    (messages,) release_ps, sent_ps, delivered_ps. (used channels,) channels (ids, ascending), channel_packets,
+    (messages,) entry_ps (its rank entered the round), release_ps (later only in open loop), sent_ps,
+    delivered_ps. (used channels,) channels (ids, ascending), channel_packets,
     channel_wire [B], channel_busy_ps, channel_peak [B]. (packets,) arrival_ps and arrival_bytes of every
     packet that reached its destination, in order. dropped, retransmitted: payload bytes.
     """
 
+    entry_ps: IntArray
     release_ps: IntArray
     sent_ps: IntArray
     delivered_ps: IntArray
@@ -41,6 +43,11 @@ class Record:
     packets: int
     dropped: int
     retransmitted: int
+
+    @property
+    def start_ps(self) -> int:
+        """The first entry of a rank into a round."""
+        return int(self.entry_ps.min())
 
     @property
     def end_ps(self) -> int:
@@ -181,12 +188,7 @@ def _latency(latency_ps: IntArray) -> dict[str, float]:
 
 def _span(schedule: Schedule, record: Record, index: int) -> tuple[int, int]:
     own = schedule.messages.operation == index
-    return int(_entries(schedule, record)[own].min()), int(record.delivered_ps[own].max())
-
-
-def _entries(schedule: Schedule, record: Record) -> IntArray:
-    """Return when each message's rank entered its round: the release, less the message's own delay."""
-    return record.release_ps - np.array([to_ps(delay) for delay in schedule.messages.delay.tolist()], np.int64)
+    return int(record.entry_ps[own].min()), int(record.delivered_ps[own].max())
 
 
 def _bandwidths(operation: Operation, span: tuple[int, int]) -> dict[str, float]:

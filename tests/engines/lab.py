@@ -17,7 +17,7 @@ LINK = {"bandwidth": "50 GB/s", "latency": "500 ns"}
 
 
 def fabric_of(graph: nx.Graph, **link: str) -> Fabric:
-    """Return the Fabric of a graph whose plain nodes are forwarding NPUs and whose `s…` nodes are switches."""
+    """Return the Fabric of a graph: nodes called `s…` are switches, others NPUs that forward."""
     for node, data in graph.nodes(data=True):
         data.setdefault("kind", "switch" if str(node).startswith("s") else "npu")
         data.setdefault("forwards", True)

@@ -1,4 +1,4 @@
-"""A second, slow packet simulator, written from the description of the model alone, to hold the kernel against.
+"""A second, slow packet simulator, written from the description of the model alone, to test the kernel.
 
 It knows explicit queues, and phases in which every idle channel picks by (ready time, source before or after
 transit, id); nothing is planned ahead. One operation of one round, store-and-forward or cut-through.
@@ -53,7 +53,11 @@ def naive_delivery(fabric: Fabric, messages: Messages, paths: Routes, model: Mod
             ready = end + latency[channel]
             if hop + 1 < len(route):
                 if model.switching == "cut-through":
-                    head = now + (transmit_ps(model.wire(0), rate[channel]) if model.wire(0) else 0) + latency[channel]
+                    head = (
+                        now
+                        + (transmit_ps(model.wire(0), rate[channel]) if model.wire(0) else 0)
+                        + latency[channel]
+                    )
                     ready = max(head, ready - transmit_ps(wire, rate[route[hop + 1]]))
                 ready += delay[channel]
             arrivals.setdefault(ready, []).append((ident, hop + 1))

@@ -16,12 +16,18 @@ from tests.engines.naive import naive_delivery, random_fabric
 
 @pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
 @settings(max_examples=150, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]), header=st.sampled_from([0, 64]))
+@given(
+    seed=st.integers(0, 2**32),
+    policy=st.sampled_from(["minimal", "ecmp", "spray"]),
+    header=st.sampled_from([0, 64]),
+)
 def test_random_traffic_on_random_fabrics(switching, seed, policy, header) -> None:
     rng = np.random.default_rng(seed)
-    # a head that needs no time for a hop would make an instant of many hops, which the naive one plays in rounds
+    # a head that needs no time for a hop makes an instant of many hops, which the naive one plays in rounds
     fabric = random_fabric(rng, zero_latency=switching == "store-and-forward" or header > 0)
-    model = Model(switching=switching, mtu=int(rng.choice([512, 4096])), header=header, flit=int(rng.choice([1, 20])))
+    model = Model(
+        switching=switching, mtu=int(rng.choice([512, 4096])), header=header, flit=int(rng.choice([1, 20]))
+    )
     count = int(rng.integers(1, 12))
     src = rng.integers(0, fabric.ranks, count)
     dst = (src + rng.integers(1, fabric.ranks, count)) % fabric.ranks

@@ -37,9 +37,15 @@ def test_a_repair_restores_the_rate() -> None:
 def test_a_fault_at_time_zero_and_one_after_the_end() -> None:
     fabric = path([("50 GB/s", "500 ns")])
     healthy = simulate(fabric, messages((0, 1, 4096)))
-    slow = simulate(fabric, messages((0, 1, 4096)), failures=compile_failures(fabric, [LinkDegraded(0.0, ("a", "b"), 0.25)]))
+    slow = simulate(
+        fabric,
+        messages((0, 1, 4096)),
+        failures=compile_failures(fabric, [LinkDegraded(0.0, ("a", "b"), 0.25)]),
+    )
     assert slow.delivered_ps[0] == 4 * TX + LATENCY
-    late = simulate(fabric, messages((0, 1, 4096)), failures=compile_failures(fabric, [LinkDown(1.0, ("a", "b"))]))
+    late = simulate(
+        fabric, messages((0, 1, 4096)), failures=compile_failures(fabric, [LinkDown(1.0, ("a", "b"))])
+    )
     assert late.delivered_ps.tolist() == healthy.delivered_ps.tolist()
 
 
@@ -61,7 +67,9 @@ def test_a_cut_through_packet_is_lost_while_it_spans_two_channels() -> None:
     fabric = path([("50 GB/s", "500 ns"), ("50 GB/s", "500 ns")])
     at = LATENCY + TX // 2
     fault = LinkDown(at * 1e-12, ("a", "s0"), repair_after="1 us")
-    record = simulate(fabric, messages((0, 1, 4096)), model=Model("cut-through"), failures=compile_failures(fabric, [fault]))
+    record = simulate(
+        fabric, messages((0, 1, 4096)), model=Model("cut-through"), failures=compile_failures(fabric, [fault])
+    )
     assert record.dropped == 4096
     assert record.delivered_ps[0] == at + US + TX + 2 * LATENCY
 
@@ -70,7 +78,9 @@ def test_a_loss_is_noticed_after_the_detection_time() -> None:
     """A flap shorter than the detection time: what was lost is sent again only once it was noticed."""
     fabric = path([("50 GB/s", "500 ns")])
     fault = LinkDown("300 ns", ("a", "b"), repair_after="1 ns")
-    record = simulate(fabric, messages((0, 1, 4096)), failures=compile_failures(fabric, [fault], detect=20e-6))
+    record = simulate(
+        fabric, messages((0, 1, 4096)), failures=compile_failures(fabric, [fault], detect=20e-6)
+    )
     assert record.delivered_ps[0] == 300_000 + 20 * US + TX + LATENCY
 
 
@@ -95,12 +105,26 @@ def test_every_byte_arrives_exactly_once_whatever_breaks_and_is_repaired(seed: i
     fabric = fabric_of(graph)
     ends = [("0", "1"), ("2", "3"), ("4", "s0"), ("5", "0")]
     faults = [
-        LinkDegraded(float(rng.uniform(0, 4e-6)), ends[int(rng.integers(4))], float(rng.choice([0.0, 0.3])), float(rng.uniform(1e-7, 2e-6)))
+        LinkDegraded(
+            float(rng.uniform(0, 4e-6)),
+            ends[int(rng.integers(4))],
+            float(rng.choice([0.0, 0.3])),
+            float(rng.uniform(1e-7, 2e-6)),
+        )
         for _ in range(6)
     ]
-    rows = [(int(a), int((a + d) % 6), int(rng.integers(1, 50_000))) for a, d in zip(rng.integers(0, 6, 12), rng.integers(1, 6, 12), strict=True)]
+    rows = [
+        (int(a), int((a + d) % 6), int(rng.integers(1, 50_000)))
+        for a, d in zip(rng.integers(0, 6, 12), rng.integers(1, 6, 12), strict=True)
+    ]
     model = Model(switching, endpoint=Endpoint(recv_overhead=1e-8))
-    record = simulate(fabric, messages(*rows), model=model, policy="ecmp", failures=compile_failures(fabric, faults, detect=1e-7))
+    record = simulate(
+        fabric,
+        messages(*rows),
+        model=model,
+        policy="ecmp",
+        failures=compile_failures(fabric, faults, detect=1e-7),
+    )
     assert record.arrival_bytes.sum() == sum(size for _, _, size in rows)
     assert len(record.arrival_bytes) == sum(model.packets(size) for _, _, size in rows)
     assert record.dropped == record.retransmitted

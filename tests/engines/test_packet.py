@@ -78,7 +78,7 @@ def test_simultaneous_arrivals_go_by_packet_id() -> None:
 
 
 def test_a_ring_with_one_slow_edge_runs_at_the_mean_latency() -> None:
-    """Nobody waits for ranks he does not talk to: R rounds take the latencies of R edges in a row, not R times the worst."""
+    """Nobody waits for ranks it does not talk to: R rounds take R edges in a row, not R times the worst."""
     ranks, rounds = 8, 80
     graph = nx.cycle_graph(ranks)
     graph.edges[0, 1]["latency"] = "4.5 us"
@@ -129,7 +129,12 @@ def test_open_loop_messages_are_released_at_their_own_times() -> None:
 
 def test_bytes_in_are_bytes_out_and_every_channel_is_counted() -> None:
     rng = np.random.default_rng(5)
-    rows = [(int(a), int((a + d) % 8), int(s)) for a, d, s in zip(rng.integers(0, 8, 50), rng.integers(1, 8, 50), rng.integers(1, 10**5, 50), strict=True)]
+    rows = [
+        (int(a), int((a + d) % 8), int(s))
+        for a, d, s in zip(
+            rng.integers(0, 8, 50), rng.integers(1, 8, 50), rng.integers(1, 10**5, 50), strict=True
+        )
+    ]
     model = Model(header=30)
     record = simulate(star(8), messages(*rows), model=model)
     sizes = [size for _, _, size in rows]
@@ -141,7 +146,7 @@ def test_bytes_in_are_bytes_out_and_every_channel_is_counted() -> None:
 
 
 def test_queue_peak_is_the_largest_backlog() -> None:
-    """Nine packets at once: the source's own queue holds all nine; the switch never more than one of one sender."""
+    """Nine packets at once: the source queues all nine, the switch never more than one of one sender."""
     record = simulate(star(2), messages((0, 1, 9 * 4096)))
     assert record.channel_peak.tolist() == [9 * 4096, 4096]
 
@@ -149,7 +154,10 @@ def test_queue_peak_is_the_largest_backlog() -> None:
 def test_doubling_every_rate_and_halving_every_time_halves_the_run() -> None:
     """To one picosecond per packet and hop, which rounding up may add."""
     rng = np.random.default_rng(2)
-    rows = [(int(a), int((a + d) % 6), 10_000) for a, d in zip(rng.integers(0, 6, 30), rng.integers(1, 6, 30), strict=True)]
+    rows = [
+        (int(a), int((a + d) % 6), 10_000)
+        for a, d in zip(rng.integers(0, 6, 30), rng.integers(1, 6, 30), strict=True)
+    ]
     slow = simulate(star(6), messages(*rows))
     fast = simulate(star(6, bandwidth="100 GB/s", latency="250 ns"), messages(*rows))
     assert np.all(np.abs(slow.delivered_ps - 2 * fast.delivered_ps) <= slow.channel_packets.sum())
@@ -157,16 +165,32 @@ def test_doubling_every_rate_and_halving_every_time_halves_the_run() -> None:
 
 @pytest.mark.parametrize("policy", ["ecmp", "spray"])
 def test_choice_depends_on_the_seed_and_on_nothing_else(policy: str) -> None:
-    graph = nx.Graph([(0, "s0"), *(("s0", f"s{i}") for i in range(1, 9)), *((f"s{i}", "s9") for i in range(1, 9)), ("s9", 1)])
+    graph = nx.Graph(
+        [
+            (0, "s0"),
+            *(("s0", f"s{i}") for i in range(1, 9)),
+            *((f"s{i}", "s9") for i in range(1, 9)),
+            ("s9", 1),
+        ]
+    )
     fabric = fabric_of(graph)
     traffic = Schedule((messages(*[(0, 1, 4096)] * 64),))
-    first, again, other = (routes(fabric, traffic.messages, Routing(policy), Model(), seed) for seed in (1, 1, 2))
+    first, again, other = (
+        routes(fabric, traffic.messages, Routing(policy), Model(), seed) for seed in (1, 1, 2)
+    )
     assert np.array_equal(first.channels, again.channels)
     assert not np.array_equal(first.channels, other.channels)
 
 
 def test_spray_uses_every_path_evenly_and_ecmp_one_a_message() -> None:
-    graph = nx.Graph([(0, "s0"), *(("s0", f"s{i}") for i in range(1, 5)), *((f"s{i}", "s9") for i in range(1, 5)), ("s9", 1)])
+    graph = nx.Graph(
+        [
+            (0, "s0"),
+            *(("s0", f"s{i}") for i in range(1, 5)),
+            *((f"s{i}", "s9") for i in range(1, 5)),
+            ("s9", 1),
+        ]
+    )
     fabric = fabric_of(graph)
     spray = simulate(fabric, messages((0, 1, 4096 * 40)), policy="spray")
     assert sorted(spray.channel_packets.tolist()) == [10] * 8 + [40] * 2
@@ -175,7 +199,14 @@ def test_spray_uses_every_path_evenly_and_ecmp_one_a_message() -> None:
 
 
 def test_hash_by_pair_keeps_all_messages_of_a_pair_together() -> None:
-    graph = nx.Graph([(0, "s0"), *(("s0", f"s{i}") for i in range(1, 9)), *((f"s{i}", "s9") for i in range(1, 9)), ("s9", 1)])
+    graph = nx.Graph(
+        [
+            (0, "s0"),
+            *(("s0", f"s{i}") for i in range(1, 9)),
+            *((f"s{i}", "s9") for i in range(1, 9)),
+            ("s9", 1),
+        ]
+    )
     fabric = fabric_of(graph)
     traffic = Schedule((messages(*[(0, 1, 4096)] * 64),))
     by_message = routes(fabric, traffic.messages, Routing("ecmp"), Model(), 3)
