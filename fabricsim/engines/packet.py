@@ -291,6 +291,8 @@ class Kernel:
         return packet.at == packet.origin and not packet.repeat and packet.message in self.leaving
 
     def _lose(self, packet: Packet) -> None:
+        if packet.lost:
+            return  # its rest was still on its way when a second channel broke; it is replaced already
         packet.lost = True
         self.dropped += packet.payload
         if self._is_leaving(packet):

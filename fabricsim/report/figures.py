@@ -29,7 +29,8 @@ INK: Final = "#24292f"
 MUTED: Final = "#6e7781"
 GRID: Final = "#d8dee4"
 COLOURS: Final = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-_SIZE: Final = (6.4, 3.8)
+FIGURE_SIZE: Final = (6.4, 3.8)
+"""Width and height of a figure, in inches."""
 
 
 def bandwidth(results: Result | Sequence[Result], ax: Axes | None = None) -> Axes:
@@ -151,11 +152,11 @@ def _points(results: Result | Sequence[Result]) -> list[Result]:
     return [results] if isinstance(results, Result) else list(results)
 
 
-def _axes(ax: Axes | None, title: str, results: Sequence[Result], height: float = _SIZE[1]) -> Axes:
+def _axes(ax: Axes | None, title: str, results: Sequence[Result], height: float = FIGURE_SIZE[1]) -> Axes:
     if ax is None:
         from matplotlib.figure import Figure
 
-        ax = Figure(figsize=(_SIZE[0], height), layout="constrained").subplots()
+        ax = Figure(figsize=(FIGURE_SIZE[0], height), layout="constrained").subplots()
         names = list(dict.fromkeys(result.name for result in results))
         ax.figure.suptitle(drawable(names[0], 64), x=0.01, ha="left", size=9, color=MUTED)
     ax.set_title(title, loc="left", size=12, color=INK, weight="bold")

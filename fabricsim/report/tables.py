@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -110,7 +110,8 @@ def channels_table(result: Result, top: int = TOP) -> TextTable:
 
 def cost_table(result: Result) -> TextTable:
     """Return what the run itself cost: processor time, memory, events."""
-    return TextTable("Cost of the run", ("what", "value"), tuple(_cost_cells(result.cost)))
+    rows = tuple((name, quantity(name, value)) for name, value in result.cost.items())
+    return TextTable("Cost of the run", ("what", "value"), rows)
 
 
 def levels_of(result: Result) -> dict[str, NDArray[np.int64]]:
@@ -126,6 +127,27 @@ def weights(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     """Return how many things each row stands for: its `count`, or one where rows are not classes."""
     length = len(next(iter(columns.values()), ()))
     return np.asarray(columns.get("count", np.ones(length)), dtype=np.float64)
+
+
+def quantity(key: str, value: object) -> str:
+    """Return a plain value for people, in the unit that the suffix of its key states: _s, _B, _Bps, _bytes."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "none" if value is None else str(value)
+    suffix = next((end for end in _SUFFIXES if key.endswith(end)), None)
+    return _SUFFIXES[suffix](value) if suffix else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def unit_key(key: str, around: str) -> str:
+    """Return the key whose suffix states the unit of what is under `key`: itself, or the key `around` it."""
+    return key if any(key.endswith(end) for end in _SUFFIXES) else around
+
+
+_SUFFIXES: Final[Mapping[str, Callable[[float], str]]] = {
+    "_Bps": format_bandwidth,
+    "_bytes": format_size,
+    "_B": format_size,
+    "_s": format_time,
+}
 
 
 def _headline_metrics(result: Result) -> dict[str, float]:
@@ -153,16 +175,6 @@ def _channel_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
         str(row["channel"]), str(row["level"]), str(row["link"]), format_bandwidth(rate), format_size(volume),
         _percent(float(row["utilization"])), "–" if queue is None else format_size(float(queue)),
     )  # fmt: skip
-
-
-def _cost_cells(cost: Mapping[str, float]) -> Iterator[tuple[str, str]]:
-    for name, value in cost.items():
-        if name.endswith("_s"):
-            yield name.removesuffix("_s"), format_time(value)
-        elif name.endswith("_bytes"):
-            yield name.removesuffix("_bytes"), format_size(value)
-        else:
-            yield name, f"{value:,.0f}"
 
 
 def _percent(share: float) -> str:

@@ -96,7 +96,7 @@ def test_a_link_that_stays_down_ends_with_what_waits_for_what() -> None:
     assert caught.value.exit_code == 4
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32), switching=st.sampled_from(["store-and-forward", "cut-through"]))
 def test_every_byte_arrives_exactly_once_whatever_breaks_and_is_repaired(seed: int, switching: str) -> None:
     rng = np.random.default_rng(seed)
