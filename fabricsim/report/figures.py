@@ -184,11 +184,13 @@ def _bandwidth_lines(ax: Axes, entry: series.Bandwidths, scale: Scale, colour: s
         ax.plot(entry.size, scale.of(rate), style, color=ink, lw=1.8, ms=5, label=prefix + name)
         if len(entry.size) == 1 and not several:
             value = float(scale.of(rate[0]))
-            _beside(ax, f"{value:.4g}", float(entry.size[0]), value, ink)
+            # the bound stands on the other side, where busbw comes near it
+            _beside(ax, f"{value:.4g}", float(entry.size[0]), value, ink, left=rate is entry.bound)
 
 
-def _beside(ax: Axes, text: str, x: float, y: float, colour: str) -> None:
-    ax.annotate(text, (x, y), (8, 0), textcoords="offset points", va="center", size=9, color=colour)
+def _beside(ax: Axes, text: str, x: float, y: float, colour: str, *, left: bool = False) -> None:
+    place, side = ((-8, 0), "right") if left else ((8, 0), "left")
+    ax.annotate(text, (x, y), place, textcoords="offset points", va="center", ha=side, size=9, color=colour)
 
 
 def _size_axis(ax: Axes, sizes: NDArray[np.float64]) -> None:

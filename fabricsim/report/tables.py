@@ -19,12 +19,20 @@ TOP: Final = 12
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table as text: a title, column heads, rows of cells, and a note on what is left out."""
+    """A table as text: a title, column heads, rows of cells, and a note on what is left out.
+
+    The first column and those whose heads are in `words` hold words and align left, the others numbers.
+    """
 
     title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    words: frozenset[str] = frozenset(("kind", "algorithm", "name", "level", "link", "meaning"))
+
+    def aligned_left(self, column: int) -> bool:
+        """Return whether a column holds words."""
+        return column == 0 or self.head[column] in self.words
 
 
 def metric_text(metric: str, value: float) -> str:
@@ -71,11 +79,13 @@ def points_table(results: Sequence[Result]) -> TextTable:
     wanted = ("size_B", "completion_time_s", "algbw_Bps", "busbw_Bps", "efficiency", "link_utilization_max")
     values = [_headline_metrics(result) for result in results]
     names = [name for name in wanted if any(name in metrics for metrics in values)]
+    called = [(result.name,) for result in results] if len({result.name for result in results}) > 1 else None
     rows = tuple(
-        (str(index), result.name, *_cells(metrics, names))
-        for index, (result, metrics) in enumerate(zip(results, values, strict=True))
+        (str(index), *(called[index] if called else ()), *_cells(metrics, names))
+        for index, metrics in enumerate(values)
     )
-    return TextTable("Points of the sweep", ("point", "name", *map(metric_name, names)), rows)
+    head = ("point", *(("name",) if called else ()), *map(metric_name, names))
+    return TextTable("Points of the sweep", head, rows)
 
 
 def levels_table(result: Result) -> TextTable:
@@ -110,7 +120,7 @@ def channels_table(result: Result, top: int = TOP) -> TextTable:
 
 def cost_table(result: Result) -> TextTable:
     """Return what the run itself cost: processor time, memory, events."""
-    rows = tuple((name, quantity(name, value)) for name, value in result.cost.items())
+    rows = tuple((_stem(name), quantity(name, value)) for name, value in result.cost.items())
     return TextTable("Cost of the run", ("what", "value"), rows)
 
 
@@ -130,7 +140,7 @@ def weights(columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
 
 
 def quantity(key: str, value: object) -> str:
-    """Return a plain value for people, in the unit that the suffix of its key states: _s, _B, _Bps, _bytes."""
+    """Return a plain value for people, in the unit that its key ends with: _s, _B, _Bps, _bytes."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "none" if value is None else str(value)
     suffix = next((end for end in _SUFFIXES if key.endswith(end)), None)
@@ -140,6 +150,10 @@ def quantity(key: str, value: object) -> str:
 def unit_key(key: str, around: str) -> str:
     """Return the key whose suffix states the unit of what is under `key`: itself, or the key `around` it."""
     return key if any(key.endswith(end) for end in _SUFFIXES) else around
+
+
+def _stem(key: str) -> str:
+    return next((key.removesuffix(end) for end in _SUFFIXES if key.endswith(end)), key)
 
 
 _SUFFIXES: Final[Mapping[str, Callable[[float], str]]] = {

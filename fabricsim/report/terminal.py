@@ -1,0 +1,136 @@
+"""Results, plans and topologies on a terminal.
+
+Names are shown as text, never as markup. What a pipe may read line by line, the nccl-tests table, is not wrapped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fabricsim.report import tables
+from fabricsim.report.names import plain
+from fabricsim.report.nccl import nccl_table
+from fabricsim.report.verdicts import Judged, reason
+from fabricsim.result import Result
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.tree import Tree
+
+_MOST_ROWS = 40
+
+
+def print_result(
+    results: Result | Sequence[Result], verdict: Sequence[Judged] | None, console: Console
+) -> None:
+    """Print results: the nccl-tests table where it applies, metrics, notes, verdict, digest and cost."""
+    points = [results] if isinstance(results, Result) else list(results)
+    nccl = nccl_table(points)
+    if nccl:
+        _line(console, nccl.rstrip("\n"))
+    if len(points) > 1:
+        _print_table(console, tables.points_table(points))
+    else:
+        _print_one(console, points[0])
+    for note in dict.fromkeys(note for point in points for note in point.notes):
+        _line(console, f"note: {plain(note)}")
+    for entry in verdict or ():
+        sign, style = ("ok", "green") if entry.ok else ("FAIL", "bold red")
+        _line(console, f"{sign:<4} {plain(entry.text)}: {plain(reason(entry))}", style)
+    for index, point in enumerate(points):
+        _line(console, (f"point {index}: " if len(points) > 1 else "") + _origin(point))
+
+
+def print_plan(plans: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print effective plans as trees, one per point of a sweep."""
+    from rich.tree import Tree
+
+    for index, plan in enumerate(plans):
+        tree = Tree(_text("plan" if len(plans) == 1 else f"plan of point {index}", "bold"))
+        _grow(tree, plan, "")
+        console.print(tree)
+
+
+def print_inspection(figures: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Print what topologies are, side by side: one row per figure, one column per topology; then the findings."""
+    keys = list(dict.fromkeys(key for column in figures for key in column if key not in ("name", "lint")))
+    head = ("", *(str(column["name"]) for column in figures))
+    rows = tuple((key, *(_compact(key, column.get(key)) for column in figures)) for key in keys)
+    _print_table(console, tables.TextTable("", head, rows))
+    for column in figures:
+        for finding in column.get("lint", ()):
+            _line(console, f"{plain(column['name'])}: {plain(finding)}")
+
+
+def _print_one(console: Console, result: Result) -> None:
+    _print_table(console, tables.metrics_table(result))
+    if len(result.operations) > 1:
+        _print_table(console, tables.operations_table(result))
+    _print_table(console, tables.levels_table(result))
+
+
+def _origin(result: Result) -> str:
+    cost = ", ".join(f"{name} {value}" for name, value in tables.cost_table(result).rows)
+    return f"{result.engine}/{result.kernel}, seed {result.seed}, digest {result.digest}" + (
+        f"; {cost}" if cost else ""
+    )
+
+
+def _line(console: Console, text: str, style: str = "") -> None:
+    console.print(_text(text, style), soft_wrap=True)
+
+
+def _text(text: str, style: str = "") -> Any:
+    from rich.text import Text
+
+    return Text(text, style=style)
+
+
+def _print_table(console: Console, content: tables.TextTable) -> None:
+    if not content.rows:
+        return
+    table = _grid(content)
+    for cells in content.rows[:_MOST_ROWS]:
+        table.add_row(*(_text(plain(cell, 120)) for cell in cells))
+    console.print()
+    console.print(table)
+    rest = len(content.rows) - _MOST_ROWS
+    for note in (content.note, f"{rest} more rows" if rest > 0 else ""):
+        if note:
+            _line(console, note, "dim")
+
+
+def _grid(content: tables.TextTable) -> Table:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(
+        title=_text(content.title, "bold") if content.title else None, title_justify="left", box=SIMPLE_HEAD
+    )
+    for index, name in enumerate(content.head):
+        table.add_column(_text(plain(name, 60)), justify="left" if content.aligned_left(index) else "right")
+    return table
+
+
+def _grow(tree: Tree, value: Any, around: str) -> None:
+    items = value.items() if isinstance(value, Mapping) else enumerate(value)
+    for key, item in items:
+        name = tables.unit_key(str(key), around)
+        if isinstance(item, Mapping) or (
+            isinstance(item, list) and any(isinstance(i, Mapping) for i in item)
+        ):
+            label = item.get("name", key) if isinstance(item, Mapping) and isinstance(key, int) else key
+            _grow(tree.add(_text(plain(label, 120))), item, name)
+        else:
+            tree.add(_text(f"{plain(key)}: {_compact(name, item)}"))
+
+
+def _compact(key: str, value: Any) -> str:
+    """Return plain data as one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_compact(str(name), item)}" for name, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return "; ".join(_compact(key, item) for item in value) or "none"
+    return plain(tables.quantity(key, value), 400)
