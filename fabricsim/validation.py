@@ -81,6 +81,24 @@ def validate(model_class: type[P], value: object) -> P:
         raise InputError(_faults(model_class, error)) from None
 
 
+def json_schema_of(model_class: type[Part], title: str) -> dict[str, Any]:
+    """Return the JSON Schema of a file, for editors. Like `validate`, it refuses a key with nothing behind it."""
+    schema = _for_editors(model_class.model_json_schema())
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
+
+
+def _for_editors(schema: Any) -> Any:
+    """Return a schema without what is ours alone: defaults in SI, and None for `not given`."""
+    if isinstance(schema, list):
+        return [_for_editors(item) for item in schema if item != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: _for_editors(item) for key, item in schema.items() if key != "default"}
+    if len(kept.get("anyOf", ())) == 1:
+        kept |= kept.pop("anyOf")[0]
+    return kept
+
+
 def known_keys(model_class: type[Part]) -> list[str]:
     """Return the keys that may stand in a part, as they are written, in the order of the class."""
     return [field.alias or name for name, field in model_class.model_fields.items()]
@@ -153,6 +171,8 @@ def _translated(model_class: type[Part], detail: ErrorDetails) -> Iterator[Fault
     elif kind in _LENGTHS:
         word, limit = _LENGTHS[kind]
         yield Fault(f"has {_entries(context['actual_length'])}", f"give {word} {_entries(context[limit])}")
+    elif kind == "string_too_short":
+        yield Fault("is empty", "write some text, or leave the key out")
     elif kind in _KINDS:
         yield Fault(f"{shown(value)} is not {_KINDS[kind]}", f"write {_KINDS[kind]}")
     else:

@@ -1,0 +1,8 @@
+"""Scenario files: read, checked with every fault at its line, and turned into what an engine takes."""
+
+from __future__ import annotations
+
+from fabricsim.scenario.files import json_schema, load_scenario, parse_scenario, shipped_scenarios
+from fabricsim.scenario.scenario import Scenario
+
+__all__ = ["Scenario", "json_schema", "load_scenario", "parse_scenario", "shipped_scenarios"]

@@ -1,0 +1,182 @@
+"""What may stand in a scenario file: one class per mapping, one field per key.
+
+A key that is not here is an error. Values arrive in SI: sizes in bytes, times in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+from fabricsim.errors import FaultList, InputError
+from fabricsim.scenario.ranks import RIGHT, Ranks, parse_ranks
+from fabricsim.validation import ListOf, Part, PositiveSize, Share, Size, Time, checked, shown, validate
+
+SCHEMA: Final = "fabricsim/1"
+MAX_SEED: Final = 2**63 - 1
+"""Seeds are words of the hashes that choose paths: 63 bits, so that they are not negative in any language."""
+
+Whole = Annotated[int, Field(ge=0)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class RoutingPart(Part):
+    """routing: how paths are chosen; the topology's own policy where nothing is stated."""
+
+    policy: Literal["minimal", "ecmp", "spray"] | None = Field(None, description="how a path is chosen")
+    hash: Literal["message", "pair"] | None = Field(None, description="what an ecmp choice depends on")
+
+
+class ModelPart(Part):
+    """model: how packets are made and switched; the topology's own model where nothing is stated."""
+
+    switching: Literal["store-and-forward", "cut-through"] | None = None
+    mtu: PositiveSize | None = Field(None, description="payload bytes of a full packet")
+    header: Size | None = Field(None, description="bytes each packet has beside its payload")
+    flit: PositiveSize | None = Field(None, description="a packet on the wire is a multiple of this")
+    buffer: Literal["infinite"] = "infinite"
+
+
+class EndpointPart(Part):
+    """endpoint: what a rank adds to each message; the topology's own where nothing is stated."""
+
+    send_overhead: Time | None = Field(None, description="from a message's release to the source's queue")
+    recv_overhead: Time | None = Field(None, description="from the last bit's arrival to delivery")
+    gap: Time | None = Field(None, description="least time between two messages of one rank")
+
+
+class RecoveryPart(Part):
+    """recovery: what happens after a failure."""
+
+    reroute: Literal["none"] = "none"
+    detect: Time = Field(0.0, description="how long a sender takes to notice a loss")
+
+
+class EntryPart(Part):
+    """What every workload entry has."""
+
+    name: Name | None = Field(None, description="what expectations and results call it")
+    size: PositiveSize = Field(description="a size such as '64 KiB'")
+    ranks: Annotated[
+        Ranks,
+        PlainValidator(checked(parse_ranks)),
+        WithJsonSchema({"type": ["string", "array"], "description": RIGHT}),
+    ] = Ranks()
+    start: Time = 0.0
+    after: ListOf[str] = Field((), description="entries that each rank finishes first")
+    barrier: bool = Field(False, description="whether all ranks wait for all of `after`")
+
+
+class CollectiveEntry(EntryPart):
+    """workload: a collective; size as nccl-tests counts it."""
+
+    collective: str
+    algorithm: str | None = None
+    root: Whole | None = Field(None, description="rank that a broadcast starts from, by position in `ranks`")
+    chunks: Annotated[int, Field(ge=1)] | None = Field(None, description="pieces that a pipeline cuts into")
+
+    @property
+    def kind(self) -> str:
+        """Which collective it is."""
+        return self.collective
+
+
+class PatternEntry(EntryPart):
+    """workload: a traffic pattern; size per message."""
+
+    pattern: str
+    fan_in: Annotated[int, Field(ge=1)] | None = Field(None, description="senders of an incast")
+    target: Whole | None = Field(None, description="the rank an incast goes to")
+    load: Share | None = Field(None, description="share of the scale-up injection bandwidth")
+    duration: Time | None = Field(None, description="how long open-loop traffic arrives")
+    offset: int | None = Field(None, description="distance that a shift sends over")
+
+    @property
+    def kind(self) -> str:
+        """Which pattern it is."""
+        return self.pattern
+
+
+class FailureEntry(Part):
+    """failures: one link that breaks."""
+
+    at: Time = Field(description="a time such as '100 us'")
+    link: Annotated[
+        tuple[Any, ...],
+        BeforeValidator(checked(lambda value: _link(value))),
+        WithJsonSchema({"type": "array", "minItems": 2, "maxItems": 3}),
+    ] = Field(description="two adjacent nodes, as in [npu0, npu1]")
+    factor: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="0 is down, 1 is healthy")
+    repair_after: Time | None = None
+
+
+def entry_class(value: Mapping[str, Any]) -> type[CollectiveEntry] | type[PatternEntry]:
+    """Return the class of a workload entry, by which of `collective` and `pattern` it has."""
+    has = [key for key in ("collective", "pattern") if key in value]
+    if len(has) == 2:
+        raise InputError("has both a collective and a pattern", "make two entries of it")
+    if not has:
+        raise InputError("has neither a collective nor a pattern", "add one, as in collective: all-reduce")
+    return CollectiveEntry if has == ["collective"] else PatternEntry
+
+
+def _entry(value: object) -> CollectiveEntry | PatternEntry:
+    if isinstance(value, CollectiveEntry | PatternEntry):
+        return value
+    if not isinstance(value, Mapping):
+        raise InputError(f"{shown(value)} is not a mapping", "write {collective: all-reduce, size: 1 MiB}")
+    return validate(entry_class(value), value)
+
+
+def _link(value: object) -> tuple[str, str] | tuple[str, str, int]:
+    right = "write two adjacent nodes, as in [npu0, npu1], and a number for one of several links"
+    if not isinstance(value, list | tuple) or len(value) not in (2, 3):
+        raise InputError(f"{shown(value)} does not name a link", right)
+    faults = FaultList()
+    for index, name in enumerate(value[:2]):
+        if not isinstance(name, str):
+            faults.add(f"{shown(name)} is not the name of a node", right, (index,))
+    if len(value) == 3 and (isinstance(value[2], bool) or not isinstance(value[2], int)):
+        faults.add(f"{shown(value[2])} is not a whole number", right, (2,))
+    faults.raise_if_any()
+    return tuple(value)
+
+
+def _topology(value: object) -> object:
+    if not isinstance(value, str | Mapping):
+        raise InputError(
+            f"{shown(value)} is not a topology", "write a name, a file, or {shape: ring, size: 8, …}"
+        )
+    return value
+
+
+Entry = Annotated[CollectiveEntry | PatternEntry, BeforeValidator(checked(_entry))]
+
+
+class ScenarioPart(Part):
+    """A whole scenario file."""
+
+    format: Literal["fabricsim/1"] = Field(alias="schema", description=f"schema: {SCHEMA}")
+    name: Name | None = None
+    description: str = ""
+    topology: Annotated[
+        Any, BeforeValidator(checked(_topology)), WithJsonSchema({"type": ["string", "object"]})
+    ] = Field(description="a shipped name, a file, or {shape: ring, size: 8, link: {…}}")
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
+    engine: Literal["auto", "packet"] = "auto"
+    kernel: Literal["auto", "simpy"] = "auto"
+    routing: RoutingPart = RoutingPart()
+    model: ModelPart = ModelPart()
+    endpoint: EndpointPart = EndpointPart()
+    workload: Annotated[ListOf[Entry], Field(min_length=1, description="who sends what")]
+    failures: ListOf[FailureEntry] = ()
+    recovery: RecoveryPart = RecoveryPart()
+    expect: dict[str, Any] = Field(default_factory=dict)
+    sweep: dict[str, Annotated[ListOf[Any], Field(min_length=1)]] = Field(default_factory=dict)
+
+
+def entry_name(value: Mapping[str, Any]) -> str:
+    """Return the name of a workload entry as written: its own, or else its collective's or pattern's."""
+    return str(value.get("name") or value.get("collective") or value.get("pattern") or "")

@@ -1,0 +1,297 @@
+"""A scenario: what a user wants to know, validated, frozen, in SI. It describes a run and starts none."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from fabricsim.accessors import borrow
+from fabricsim.document import Document
+from fabricsim.errors import Fault, FaultList, InputError, Key
+from fabricsim.expectations import Expectation, parse_expectations
+from fabricsim.fabric import Fabric
+from fabricsim.failures import Failures, LinkDegraded, compile_failures
+from fabricsim.model import Model
+from fabricsim.routing import Routing
+from fabricsim.scenario.grammar import ScenarioPart
+from fabricsim.scenario.paths import Override, applied, find, governing, overlaps, overrides_of
+from fabricsim.scenario.workload import bind, check_entries
+from fabricsim.schedule import Schedule
+from fabricsim.topology import resolve
+from fabricsim.validation import Part, validate
+
+MAX_POINTS: Final = 10_000
+"""Points of one sweep; a grid beyond it is more often a slip than a wish."""
+
+
+class Bound(NamedTuple):
+    """A scenario on its fabric, ready for an engine."""
+
+    schedule: Schedule
+    model: Model
+    routing: Routing
+    failures: Failures
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Scenario:
+    """One scenario file, or one point of its sweep. Get one with `load_scenario` or `parse_scenario`.
+
+    data is the plain mapping as written, settings included. base is the folder that file names start from.
+    Every method that takes a Fabric takes the one that `fabric()` returned, and raises InputError with all the
+    faults it found, each at its place in the file.
+    """
+
+    document: Document
+    data: Mapping[str, Any]
+    base: Path
+    parts: ScenarioPart
+    overrides: tuple[Override, ...] = ()
+
+    # -- what it says -------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The scenario's own name, or its file's."""
+        return self.parts.name or Path(self.document.file).stem or "scenario"
+
+    @property
+    def seed(self) -> int:
+        """The one seed that all random choices derive from."""
+        return self.parts.seed
+
+    @property
+    def engine(self) -> str:
+        """The engine asked for; `auto` leaves the choice to the run."""
+        return self.parts.engine
+
+    @property
+    def kernel(self) -> str:
+        """The engine's kernel asked for; `auto` leaves the choice to the run."""
+        return self.parts.kernel
+
+    @property
+    def text(self) -> str:
+        """The file as written, settings not included."""
+        return self.document.text
+
+    @property
+    def varied(self) -> dict[str, Any]:
+        """What the sweep varies, by key path, with this point's values; empty outside a sweep."""
+        return {str(o.origin[1]): o.value for o in self.overrides if o.origin}
+
+    @cached_property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What must hold of the results, in file order."""
+        return parse_expectations(self.parts.expect, _names(self.parts))
+
+    def canonical(self) -> str:
+        """Return the scenario as JSON with sorted keys, settings included: equal data, equal text. It loads again."""
+        return json.dumps(self.data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    # -- what it comes down to ----------------------------------------------------------------------
+
+    def fabric(self) -> Fabric:
+        """Return the machine. A file named in the scenario is relative to it, one named in a setting to here."""
+        named = governing(self.overrides, ("topology",))
+        with self._located("topology"):
+            return resolve(self.parts.topology, Path() if named and not named.origin else self.base)
+
+    def schedule(self, fabric: Fabric) -> Schedule:
+        """Return who sends what to whom on `fabric`, and after what."""
+        with self._located():
+            return bind(self.parts.workload, fabric, self.seed)
+
+    def model(self, fabric: Fabric) -> Model:
+        """Return the model of `fabric`, with what the scenario states in place of its defaults."""
+        with self._located("model"):
+            endpoint = replace(fabric.model.endpoint, **_stated(self.parts.endpoint))
+            return replace(fabric.model, endpoint=endpoint, **_stated(self.parts.model, "buffer"))
+
+    def routing(self, fabric: Fabric) -> Routing:
+        """Return how paths are chosen: the policy stated, or else the topology's own."""
+        stated = _stated(self.parts.routing)
+        policy = stated.get("policy", fabric.policy)
+        with self._located("routing"):
+            if "hash" in stated and policy != "ecmp":
+                raise InputError(
+                    [Fault(f"has no effect under {policy}", "leave it out, or use ecmp", ("hash",))]
+                )
+            return Routing(**{"policy": policy, **stated})
+
+    def failures(self, fabric: Fabric) -> Failures:
+        """Return what breaks when on `fabric`, as rows in time."""
+        entries = [LinkDegraded(f.at, f.link, f.factor, f.repair_after) for f in self.parts.failures]
+        with self._located("failures"):
+            return compile_failures(fabric, entries, detect=self.parts.recovery.detect)
+
+    def bind(self, fabric: Fabric) -> Bound:
+        """Return all that the scenario comes down to on `fabric`; raises the faults of every part together."""
+        faults, found = FaultList(), []
+        for part in (self.schedule, self.model, self.routing, self.failures):
+            with faults.at():
+                found.append(part(fabric))
+        faults.raise_if_any()
+        return Bound(*found)  # type: ignore[arg-type]
+
+    # -- others like it -----------------------------------------------------------------------------
+
+    def replace(self, **changes: Any) -> Scenario:
+        """Return the scenario with other values: `replace(seed=8)` changes the seed.
+
+        A key below the top level is a path: replace(**{"workload.ar.size": "1 MiB"}). A value set this way
+        takes the place of a sweep over the same key. Raises InputError as the file would.
+        """
+        return self._with(overrides_of(self.data, changes))
+
+    def points(self) -> list[Scenario]:
+        """Return the scenario at each point of its sweep, the first key slowest; itself where there is none."""
+        return list(self._points)
+
+    def _with(self, overrides: tuple[Override, ...]) -> Scenario:
+        data = without_sweeps_of(applied(self.data, overrides), overrides)
+        return scenario_of(self.document, data, self.base, (*self.overrides, *overrides))
+
+    @cached_property
+    def _points(self) -> tuple[Scenario, ...]:
+        if not self.parts.sweep:
+            return (self,)
+        with self._located("sweep"):
+            axes = _axes(self.data, self.parts.sweep)
+        faults: list[Fault] = []
+        for override in itertools.chain(*axes):  # one by one first, so that each bad value is reported once
+            try:
+                self._point([override])
+            except InputError as error:
+                faults += error.faults
+        if faults:
+            raise self.document.locate(InputError(faults))
+        return tuple(self._point(values) for values in itertools.product(*axes))
+
+    def _point(self, values: Iterable[Override]) -> Scenario:
+        values = tuple(values)
+        data = {key: value for key, value in self.data.items() if key != "sweep"}
+        return scenario_of(self.document, applied(data, values), self.base, (*self.overrides, *values))
+
+    # -- faults -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _located(self, *key: str | int) -> Iterator[None]:
+        with _places(self.document, self.overrides, *key):
+            yield
+
+    def __getattr__(self, name: str) -> Any:
+        return borrow(self, name)
+
+    def __repr__(self) -> str:
+        points = f", {len(self._points)} points" if self.parts.sweep else ""
+        return f"<Scenario {self.name}: {', '.join(_names(self.parts))}{points}>"
+
+
+def scenario_of(
+    document: Document, data: Mapping[str, Any], base: Path, overrides: tuple[Override, ...] = ()
+) -> Scenario:
+    """Return the scenario that `data` states, checked as far as that goes without its fabric.
+
+    Raises InputError with every fault found, located in `document` or at the override it came with.
+    """
+    with _places(document, overrides):
+        parts = validate(ScenarioPart, data)
+        _check(parts, data)
+    scenario = Scenario(document, data, base, parts, overrides)
+    scenario.points()  # a bad value in a sweep is found now, not after the first point has run
+    return scenario
+
+
+def _check(parts: ScenarioPart, data: Mapping[str, Any]) -> None:
+    faults = FaultList()
+    with faults.at():
+        check_entries(parts.workload)
+    with faults.at("expect"):
+        parse_expectations(parts.expect, _names(parts))
+    with faults.at("sweep"):
+        _axes(data, parts.sweep)
+    faults.raise_if_any()
+
+
+@contextmanager
+def _places(document: Document, overrides: tuple[Override, ...], *key: str | int) -> Iterator[None]:
+    """Give the faults raised inside their places: in an override, or below `key` in the document."""
+    faults = FaultList()
+    with faults.at(*key):
+        yield
+    if faults.faults:
+        error = InputError([_placed(fault, overrides) for fault in faults.faults])
+        raise document.locate(error) if document.file else error
+
+
+def _placed(fault: Fault, overrides: tuple[Override, ...]) -> Fault:
+    if fault.file:
+        return fault
+    override = governing(overrides, fault.key)
+    if override:
+        return override.relabelled(fault)
+    point = ", ".join(o.label for o in overrides if o.origin)
+    return replace(fault, what=f"{fault.what} (where {point})") if point else fault
+
+
+def _names(parts: ScenarioPart) -> list[str]:
+    return [entry.name or entry.kind for entry in parts.workload]
+
+
+def _stated(part: Part, *but: str) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in part.model_fields_set if name not in but}
+
+
+# -- sweeps ---------------------------------------------------------------------------------------------
+
+
+def _axes(data: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]]) -> list[list[Override]]:
+    """Return the values of each swept key, in file order. Raises InputError keyed below `sweep`."""
+    faults = FaultList()
+    axes: list[list[Override]] = []
+    for path, values in sweep.items():
+        with faults.at(path):
+            key = find(data, path)
+            _sweepable(path, key, axes)
+            axes.append(
+                [Override(key, v, f"{path} is {v}", ("sweep", path, i)) for i, v in enumerate(values)]
+            )
+    points = math.prod(len(axis) for axis in axes)
+    if points > MAX_POINTS:
+        faults.add(f"these are {points} points", f"a sweep has at most {MAX_POINTS}")
+    faults.raise_if_any()
+    return axes
+
+
+def _sweepable(path: str, key: Key, axes: list[list[Override]]) -> None:
+    if key[0] in ("schema", "sweep", "expect"):
+        raise InputError(f"{path!r} cannot be swept", "sweep what the simulation depends on")
+    for axis in axes:
+        if overlaps(axis[0].key, key):
+            raise InputError(f"{path!r} is swept twice", "keep one of the keys")
+
+
+def without_sweeps_of(data: dict[str, Any], overrides: tuple[Override, ...]) -> dict[str, Any]:
+    """Return `data` without sweeps over keys that an override fixes; what is not understood stays, to be reported."""
+    sweep = data.get("sweep")
+    if not isinstance(sweep, dict):
+        return data
+    kept = {path: values for path, values in sweep.items() if not _fixed(data, path, overrides)}
+    rest = {key: value for key, value in data.items() if key != "sweep"}
+    return {**rest, "sweep": kept} if kept else rest
+
+
+def _fixed(data: Mapping[str, Any], path: str, overrides: tuple[Override, ...]) -> bool:
+    try:
+        key = find(data, path)
+    except InputError:
+        return False
+    return any(overlaps(override.key, key) for override in overrides)

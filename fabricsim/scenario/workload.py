@@ -1,0 +1,117 @@
+"""A scenario's workload on a fabric: entries become operations on ranks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.collectives import ALGORITHMS, collective
+from fabricsim.errors import FaultList, close_match
+from fabricsim.fabric import Fabric
+from fabricsim.routing import unreachable
+from fabricsim.scenario.grammar import CollectiveEntry, PatternEntry
+from fabricsim.schedule import Operation, Schedule
+from fabricsim.traffic import PATTERNS, pattern
+
+Entry = CollectiveEntry | PatternEntry
+
+_NOT_PASSED: Final = frozenset({"name", "collective", "algorithm", "pattern", "size", "ranks"})
+"""Keys of an entry that a collective or pattern takes by position; the others go by name, where stated."""
+
+
+def check_entries(entries: Sequence[Entry]) -> None:
+    """Raise InputError for what is wrong with a workload on any fabric: names, order, unknown algorithms."""
+    faults, seen = FaultList(), set[str]()
+    for index, entry in enumerate(entries):
+        with faults.at("workload", index):
+            _check_kind(entry)
+        name = entry.name or entry.kind
+        if name in seen:
+            key = "name" if entry.name else _form(entry)
+            faults.add(f"two entries are called {name!r}", "give each its own name", ("workload", index, key))
+        for position, other in enumerate(entry.after):
+            if other not in seen:
+                faults.add(
+                    f"{other!r} is not an earlier entry",
+                    close_match(other, seen) if seen else "this entry is the first",
+                    ("workload", index, "after", position),
+                )
+        seen.add(name)
+    faults.raise_if_any()
+
+
+def _form(entry: Entry) -> str:
+    return "collective" if isinstance(entry, CollectiveEntry) else "pattern"
+
+
+def _check_kind(entry: Entry) -> None:
+    faults = FaultList()
+    known: Mapping[str, Any] = ALGORITHMS if isinstance(entry, CollectiveEntry) else PATTERNS
+    if entry.kind not in known:
+        form = _form(entry)
+        faults.add(f"{entry.kind!r} is not a {form}", close_match(entry.kind, known), (form,))
+    elif isinstance(entry, CollectiveEntry) and entry.algorithm is not None:
+        algorithms = ALGORITHMS[entry.kind]
+        if entry.algorithm not in algorithms:
+            what = f"{entry.algorithm!r} is not an algorithm of {entry.kind}"
+            faults.add(what, close_match(entry.algorithm, algorithms), ("algorithm",))
+    faults.raise_if_any()
+
+
+def bind(entries: Sequence[Entry], fabric: Fabric, seed: int) -> Schedule:
+    """Return the schedule of a workload on `fabric`.
+
+    Raises InputError with every fault found, keyed by its path in the scenario: ranks that the fabric lacks,
+    algorithms that do not fit, ranks that exchange messages without a path between them.
+    """
+    faults, operations = FaultList(), []
+    for index, entry in enumerate(entries):
+        with faults.at("workload", index):
+            operations.append(_operation(entry, fabric, seed))
+    faults.raise_if_any()
+    for index, (entry, operation) in enumerate(zip(entries, operations, strict=True)):
+        lost = _unreachable(fabric, operation)
+        if lost:
+            a, b = (fabric.node_name(rank) for rank in lost[0])
+            more = (
+                f", nor between {len(lost) - 1} other pairs that exchange messages" if len(lost) > 1 else ""
+            )
+            stated = "ranks" in entry.model_fields_set
+            faults.add(
+                f"there is no path from {a} to {b}{more}",
+                "join them, or let the nodes between forward",
+                ("workload", index, "ranks") if stated else ("topology",),
+            )
+    faults.raise_if_any()
+    return Schedule(tuple(operations))
+
+
+def _operation(entry: Entry, fabric: Fabric, seed: int) -> Operation:
+    faults = FaultList()
+    ranks = np.zeros(0, np.int64)
+    with faults.at("ranks"):
+        ranks = entry.ranks.on(fabric.ranks)
+    faults.raise_if_any()
+    name = entry.name or entry.kind
+    stated = {key: getattr(entry, key) for key in entry.model_fields_set - _NOT_PASSED}
+    if isinstance(entry, CollectiveEntry):
+        return collective(name, entry.kind, entry.algorithm, ranks, entry.size, **stated)
+    if entry.load is not None:
+        stated["injection"] = injection(fabric, ranks)
+    return pattern(name, entry.kind, ranks, entry.size, seed=seed, **stated)
+
+
+def injection(fabric: Fabric, ranks: NDArray[np.int64]) -> int:
+    """Return the bandwidth [B/s] at which each of `ranks` can send: its channels together, the least over the ranks."""
+    total = np.zeros(fabric.nodes, np.int64)
+    np.add.at(total, fabric.channel_src, fabric.bandwidth)
+    return int(total[ranks].min())
+
+
+def _unreachable(fabric: Fabric, operation: Operation) -> list[tuple[int, int]]:
+    pairs = [np.stack([r.src, r.dst]) for r in operation.rounds]
+    src, dst = np.unique(np.concatenate(pairs, axis=1), axis=1) if pairs else np.zeros((2, 0), np.int64)
+    return unreachable(fabric, src, dst)
