@@ -1,0 +1,37 @@
+"""Collectives: what ranks do together, as rounds of messages.
+
+    all_reduce("256 MiB", algorithm="ring").on(range(8)).rounds
+
+Each algorithm is a pure function from the number of positions and the bytes to its moves, in `ALGORITHMS` by
+collective and name; `collective` checks the arguments and binds the positions to ranks.
+"""
+
+from fabricsim.collectives.binding import collective, rounded
+from fabricsim.collectives.catalogue import ALGORITHMS, DEFAULT_ALGORITHM, Algorithm, bus_factor
+from fabricsim.collectives.move import Move
+from fabricsim.collectives.value import (
+    Collective,
+    all_gather,
+    all_reduce,
+    all_to_all,
+    broadcast,
+    reduce_scatter,
+    ring_all_reduce,
+)
+
+__all__ = [
+    "ALGORITHMS",
+    "DEFAULT_ALGORITHM",
+    "Algorithm",
+    "Collective",
+    "Move",
+    "all_gather",
+    "all_reduce",
+    "all_to_all",
+    "broadcast",
+    "bus_factor",
+    "collective",
+    "reduce_scatter",
+    "ring_all_reduce",
+    "rounded",
+]

@@ -1,0 +1,51 @@
+"""Direct exchanges: every position talks to every other one itself.
+
+Peers are named src + 1, src + 2, …: row k of all positions comes before row k + 1, so no receiver is the
+first choice of many senders.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fabricsim.collectives.move import Move, every
+from fabricsim.schedule import IntArray
+
+
+def _pairs(n: int) -> tuple[IntArray, IntArray]:
+    src = np.tile(np.arange(n), n - 1)
+    return src, (src + np.repeat(np.arange(1, n), n)) % n
+
+
+def all_gather(n: int, size: int) -> tuple[Move, ...]:
+    """Return one round: each position sends its block to all others."""
+    src, dst = _pairs(n)
+    return (Move(src, dst, size // n, every(src * (size // n))),)
+
+
+def reduce_scatter(n: int, size: int) -> tuple[Move, ...]:
+    """Return one round: each position sends every other one that one's block, to be added."""
+    src, dst = _pairs(n)
+    return (Move(src, dst, size // n, every(dst * (size // n)), reduce=True),)
+
+
+def all_reduce(n: int, size: int) -> tuple[Move, ...]:
+    """Return two rounds, hence "two-shot": reduce-scatter, then all-gather."""
+    return reduce_scatter(n, size) + all_gather(n, size)
+
+
+def all_to_all(n: int, size: int) -> tuple[Move, ...]:
+    """Return one round: each position sends every other one the block meant for it."""
+    src, dst = _pairs(n)
+    return (Move(src, dst, size // n, every(dst * (size // n))),)
+
+
+def pairwise(n: int, size: int) -> tuple[Move, ...]:
+    """Return n − 1 rounds of an all-to-all; in round k position p sends to p XOR k where n is a power of two.
+
+    Otherwise it sends to p + k and receives from p − k (Thakur, Rabenseifner, Gropp, IJHPCA 19 (2005)).
+    """
+    position = np.arange(n)
+    power = n & (n - 1) == 0
+    peers = (position ^ k if power else (position + k) % n for k in range(1, n))
+    return tuple(Move(position, peer, size // n, every(peer * (size // n))) for peer in peers)

@@ -1,0 +1,53 @@
+"""A move: the messages of a round, and which bytes they carry.
+
+Timing needs to know only who sends how much to whom. That the right data ends up in the right place needs to
+know which bytes a message holds; a move can say so for any of its passes, and computes it only when asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.schedule import IntArray, Round
+
+GRAIN: Final = 16
+"""Bytes that are never divided: nccl-tests aligns every rank's part to 16 B (src/*.cu)."""
+
+FirstByte = Callable[[int], IntArray]
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """Messages between positions 0 … n−1 of a collective, `repeat` times over; columns as in `Round`.
+
+    first: from the pass (0 … repeat − 1) to the (messages,) first byte each message carries; it carries
+    `size` bytes from there on. Bytes are counted in the collective's result, in an all-to-all in the
+    sender's buffer, whose block d is meant for position d.
+    """
+
+    src: IntArray
+    dst: IntArray
+    size: IntArray | int
+    first: FirstByte
+    repeat: int = 1
+    reduce: bool | NDArray[np.bool_] = False
+
+    def round(self, ranks: IntArray) -> Round:
+        """Return the messages as a Round, position p being rank ranks[p]."""
+        size = np.broadcast_to(np.asarray(self.size, np.int64), self.src.shape)
+        return Round(ranks[self.src], ranks[self.dst], size, self.repeat, self.reduce)
+
+
+def rounds_of(moves: Iterable[Move], ranks: IntArray) -> tuple[Round, ...]:
+    """Return moves as rounds over `ranks`."""
+    return tuple(move.round(ranks) for move in moves)
+
+
+def every(first: IntArray) -> FirstByte:
+    """Return what `Move.first` is where every pass carries the same bytes."""
+    return lambda number: first

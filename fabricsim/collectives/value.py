@@ -1,0 +1,154 @@
+"""A collective as a user writes it in Python: what it does and how much, before it is known where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fabricsim.collectives.binding import collective
+from fabricsim.collectives.ranks import Ranks, bound_ranks
+from fabricsim.fabric import Fabric
+from fabricsim.schedule import Operation, Schedule
+from fabricsim.units import parse_size, parse_time
+
+
+@dataclass(frozen=True, eq=False)
+class Collective:
+    """A collective that is not yet bound to ranks; sizes in bytes, times in seconds, as in `collective`."""
+
+    kind: str
+    size: int
+    algorithm: str | None = None
+    ranks: Ranks | None = None
+    root: int = 0
+    chunks: int | None = None
+    name: str | None = None
+    start: float = 0.0
+    after: tuple[str, ...] = ()
+    barrier: bool = False
+
+    def on(self, where: Fabric | Ranks | int, *, name: str | None = None) -> Operation:
+        """Return the operation on a machine, on a list of ranks, or on the first so many ranks.
+
+        On a machine it uses the ranks the collective names, or all. It is called `name`, else as the
+        collective is, else by its kind. Raises InputError for anything that does not fit.
+        """
+        return collective(
+            name or self.name or self.kind, self.kind, self.algorithm, bound_ranks(where, self.ranks),
+            self.size, root=self.root, chunks=self.chunks,
+            start=self.start, after=self.after, barrier=self.barrier,
+        )  # fmt: skip
+
+
+def all_reduce(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    chunks: int | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Collective:
+    """Return the all-reduce of `size`: every rank ends with the sum of all ranks' data.
+
+    size: of the data, such as "256 MiB". algorithm: ring, tree, direct, halving-doubling or
+    recursive-doubling. The other arguments are those of `collective`, the start as text with a unit. Raises
+    InputError.
+    """
+    return Collective(
+        "all-reduce", parse_size(size), algorithm, ranks, name=name, chunks=chunks,
+        start=parse_time(start), after=tuple(after), barrier=barrier,
+    )  # fmt: skip
+
+
+def all_gather(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Collective:
+    """Return the all-gather of `size`: every rank ends with every rank's block.
+
+    size: of all blocks together, such as "256 MiB". algorithm: ring, direct or recursive-doubling.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "all-gather", parse_size(size), algorithm, ranks, name=name,
+        start=parse_time(start), after=tuple(after), barrier=barrier,
+    )  # fmt: skip
+
+
+def reduce_scatter(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Collective:
+    """Return the reduce-scatter of `size`: every rank ends with its block of the sum.
+
+    size: of a rank's input, such as "256 MiB". algorithm: ring, direct or recursive-halving.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "reduce-scatter", parse_size(size), algorithm, ranks, name=name,
+        start=parse_time(start), after=tuple(after), barrier=barrier,
+    )  # fmt: skip
+
+
+def all_to_all(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Collective:
+    """Return the all-to-all of `size`: every rank sends each other one a block of its own.
+
+    size: of a rank's blocks, such as "64 MiB". algorithm: direct or pairwise.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "all-to-all", parse_size(size), algorithm, ranks, name=name,
+        start=parse_time(start), after=tuple(after), barrier=barrier,
+    )  # fmt: skip
+
+
+def broadcast(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    root: int = 0,
+    chunks: int | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Collective:
+    """Return the broadcast of `size`: every rank ends with the root's data.
+
+    size: of the data, such as "256 MiB". algorithm: ring or tree.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "broadcast", parse_size(size), algorithm, ranks, name=name, root=root, chunks=chunks,
+        start=parse_time(start), after=tuple(after), barrier=barrier,
+    )  # fmt: skip
+
+
+def ring_all_reduce(ranks: Ranks | int, size: str) -> Schedule:
+    """Return the Schedule of one ring all-reduce over `ranks`, a list or how many. Raises InputError."""
+    return Schedule((all_reduce(size, algorithm="ring").on(ranks),))
