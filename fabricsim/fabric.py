@@ -404,14 +404,27 @@ def _from_networkx(
         raise InputError("the graph has no NPU", "give at least one node kind='npu'")
     groups = _named_groups(npus, devices)
     ids = {node: index for index, node in enumerate(n for group in groups for n in group.names or ())}
-    level = np.zeros(len(ends), np.int64)
+    if len({str(node) for node in ids}) < len(ids):
+        raise InputError("two nodes have the same name when written as text", "rename one of them")
+    # numbered by their ends, so that a fabric does not depend on the order in which a graph was put together
+    links = sorted(
+        (min(ids[a], ids[b]), max(ids[a], ids[b]), position, c) for position, (a, b, c) in enumerate(ends)
+    )
+    src, dst, _, link_class = np.array(links, np.int64).reshape(-1, 4).T
+    level = np.zeros(len(links), np.int64)
     return Fabric(
         name or str(graph.graph.get("name") or "graph"),
         tuple(replace(group, names=tuple(str(n) for n in group.names or ())) for group in groups),
         tuple(classes) or (Link("none", 1, 0.0),),
-        np.array([ids[a] for a, _, _ in ends], np.int64), np.array([ids[b] for _, b, _ in ends], np.int64),
-        np.array([c for _, _, c in ends], np.int64), level, level - 1, ("graph",), policy, model,
-    )  # fmt: skip
+        src,
+        dst,
+        link_class,
+        level,
+        level - 1,
+        ("graph",),
+        policy,
+        model,
+    )
 
 
 def _named_groups(npus: Sequence[Any], devices: Mapping[Any, Device]) -> list[NodeGroup]:
