@@ -268,11 +268,20 @@ def write_csv(path: Path, table: Table) -> None:
 
 
 def read_csv(path: Path) -> Table:
-    """Return a table written by `write_csv`."""
-    import pandas as pd
+    """Return a table written by `write_csv`; a column is whole numbers, else numbers, else text."""
+    with path.open(newline="", encoding="utf-8") as file:
+        names, *rows = csv.reader(file)
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return Table({name: _typed(texts) for name, texts in zip(names, columns, strict=True)})
 
-    frame = pd.read_csv(path, keep_default_na=False, float_precision="round_trip")
-    return Table({str(name): frame[name].to_numpy(copy=True) for name in frame.columns})
+
+def _typed(texts: Sequence[str]) -> NDArray[Any]:
+    for kind in (np.int64, np.float64):
+        try:
+            return np.array(texts, dtype=kind)
+        except ValueError:
+            continue
+    return np.array(texts, dtype=object)
 
 
 def digest_of(parts: Sequence[bytes | str | NDArray[Any]]) -> str:
