@@ -100,11 +100,15 @@ class _Reader:
 
 
 def _scalar(node: yaml.Node) -> Any:
-    if not node.style:
-        for pattern, make in _PLAIN:
-            if pattern.fullmatch(node.value):
-                return make(node.value)
-    return node.value
+    return node.value if node.style else plain_scalar(str(node.value))
+
+
+def plain_scalar(text: str) -> Any:
+    """Return what unquoted text means: nothing, true or false, a number, or else itself."""
+    for pattern, make in _PLAIN:
+        if pattern.fullmatch(text):
+            return make(text)
+    return text
 
 
 def parse_document(text: str, file: str) -> Document:

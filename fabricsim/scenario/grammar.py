@@ -170,11 +170,15 @@ class ScenarioPart(Part):
     routing: RoutingPart = RoutingPart()
     model: ModelPart = ModelPart()
     endpoint: EndpointPart = EndpointPart()
-    workload: Annotated[ListOf[Entry], Field(min_length=1, description="who sends what")]
+    workload: Annotated[
+        ListOf[Entry], Field(min_length=1, description="who sends what", json_schema_extra={"minItems": 1})
+    ]
     failures: ListOf[FailureEntry] = ()
     recovery: RecoveryPart = RecoveryPart()
     expect: dict[str, Any] = Field(default_factory=dict)
-    sweep: dict[str, Annotated[ListOf[Any], Field(min_length=1)]] = Field(default_factory=dict)
+    sweep: dict[str, Annotated[ListOf[Any], Field(min_length=1, json_schema_extra={"minItems": 1})]] = Field(
+        default_factory=dict
+    )
 
 
 def entry_name(value: Mapping[str, Any]) -> str:

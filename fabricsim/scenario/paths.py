@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from fabricsim.document import parse_document
+from fabricsim.document import parse_document, plain_scalar
 from fabricsim.errors import Fault, InputError, Key, close_match
 from fabricsim.scenario.grammar import FailureEntry, ScenarioPart, entry_class, entry_name
 from fabricsim.validation import Part, known_keys
@@ -79,7 +79,13 @@ def _read(
     if not path:
         raise InputError("is not KEY=VALUE", "write it as in model.mtu='8 KiB'")
     key = find(applied(data, before), path)
-    return key, value.value if isinstance(value, _Plain) else parse_document(value, path).value
+    return key, value.value if isinstance(value, _Plain) else _value(value)
+
+
+def _value(text: str) -> Any:
+    """Return what the text after `=` means: plain text needs no quotes, lists and mappings are YAML."""
+    text = text.strip()
+    return parse_document(text, "").value if text[:1] in ("[", "{", "'", '"') else plain_scalar(text)
 
 
 def find(data: Mapping[str, Any], path: str) -> Key:
