@@ -36,7 +36,8 @@ FIGURE_SIZE: Final = (6.4, 3.8)
 def bandwidth(results: Result | Sequence[Result], ax: Axes | None = None) -> Axes:
     """Draw algbw and busbw [B/s] against message size [B] of every collective; one point is fine.
 
-    A grey line is the bound: busbw at the ideal time. Raises UsageError if no operation has a busbw.
+    A grey line is the bound: busbw at the ideal time. Collectives beyond the number of colours are counted in
+    the legend. Raises UsageError if no operation has a busbw.
     """
     points = _points(results)
     found = series.bandwidths(points)
@@ -44,8 +45,10 @@ def bandwidth(results: Result | Sequence[Result], ax: Axes | None = None) -> Axe
         raise UsageError("no operation has a bus bandwidth to draw; patterns have none")
     ax = _axes(ax, "Bandwidth by message size", points)
     scale = bandwidth_scale(max(float(max(s.algbw.max(), s.busbw.max())) for s in found))
-    for index, entry in enumerate(found):
-        _bandwidth_lines(ax, entry, scale, COLOURS[index % len(COLOURS)], several=len(found) > 1)
+    for entry, colour in zip(found, COLOURS, strict=False):
+        _bandwidth_lines(ax, entry, scale, colour, several=len(found) > 1)
+    if len(found) > len(COLOURS):
+        ax.plot([], [], " ", label=f"{len(found) - len(COLOURS):,} more are not drawn")
     _size_axis(ax, np.concatenate([entry.size for entry in found]))
     ax.set_ylim(0, 1.08 * ax.dataLim.y1)
     ax.set_ylabel(scale.label("bandwidth"))

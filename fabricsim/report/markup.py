@@ -54,15 +54,13 @@ def tree(value: Any, key: str = "", depth: int = 0) -> str:
 
     A number takes the unit that the suffix of its key, or of a key around it, states.
     """
-    if depth < _DEPTH and isinstance(value, Mapping) and value:
+    if depth == _DEPTH and isinstance(value, Mapping | list | tuple):
+        return "…"
+    if isinstance(value, Mapping) and value:
         pairs = list(value.items())
         rows = "".join(_entry(str(name), item, key, depth) for name, item in pairs[:MOST_ROWS])
         return f'<table class="plan">{rows}</table>{_rest_note(len(pairs), "entries")}'
-    if (
-        depth < _DEPTH
-        and isinstance(value, list | tuple)
-        and any(isinstance(i, Mapping | list) for i in value)
-    ):
+    if isinstance(value, list | tuple) and any(isinstance(item, Mapping | list) for item in value):
         return _sequence(value, depth)
     return text(", ".join(map(str, value)) if isinstance(value, list | tuple) else quantity(key, value), 1000)
 

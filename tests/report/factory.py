@@ -61,12 +61,30 @@ def make_result(
         **first, "ideal_time_s": time - 2e-6, "efficiency": (time - 2e-6) / time,
         "bytes_delivered": size, "messages": messages, "latency_p50_s": 50e-6, "link_utilization_max": 0.95,
     }  # fmt: skip
-    tables = {"flows": make_flows(messages), "links": make_links(channels), "timeline": make_timeline(40)}
     given = {
-        "engine": "packet", "kernel": "simpy", "seed": 7, "digest": digest_of([name, str(size)]),
+        "tables": {
+            "flows": make_flows(messages), "links": make_links(channels), "timeline": make_timeline(40),
+        },
+        "engine": "packet", "kernel": "simpy", "seed": 7, "digest": digest_of([ascii(name), str(size)]),
         "provenance": {"scenario": "schema: fabricsim/1\nname: ring\n", "versions": {"numpy": "2"}},
         "cost": {"wall_s": 1.5, "peak_rss_bytes": 10**8, "events": 12345},
         "plan": {"engine": "packet", "levels": [{"name": "board", "bytes": 10}, {"name": "pod", "bytes": 2}]},
         "notes": ("the flow engine was not asked",),
     } | fields  # fmt: skip
-    return Result(name=name, metrics=metrics, operations=operations, tables=tables, **given)  # type: ignore[arg-type]
+    return Result(name=name, metrics=metrics, operations=operations, **given)  # type: ignore[arg-type]
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=http://evil.example/x onerror=alert(1)>',
+    "$x^2$ and \\$ and $",
+    "$\\frac{1}{$",
+    "x" * 5000,
+    "سلسلة \u202e reversed",
+    "超节点 🚀 ring",
+    "line\nbreak\ttab\x00nul\x1b[31mred",
+    "[bold red]markup[/] :rocket:",
+    "lone \ud800 surrogate",
+    "",
+    "&amp; &lt;",
+]
