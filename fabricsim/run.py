@@ -53,16 +53,14 @@ class Job:
 def job_of(scenario: Scenario) -> Job:
     """Return what a scenario comes down to. Raises InputError with every fault found, located in its file."""
     fabric = scenario.fabric()
+    bound = scenario.bind(fabric)
     return Job(
         name=scenario.name,
         fabric=fabric,
-        schedule=scenario.schedule(fabric),
-        routing=scenario.routing(fabric),
-        model=scenario.model(fabric),
-        failures=scenario.failures(fabric),
         seed=scenario.seed,
         engine=chosen(scenario.engine, ENGINES, "engine"),
         kernel=chosen(scenario.kernel, PACKET_KERNELS, "kernel"),
+        **bound._asdict(),
     )
 
 

@@ -1,0 +1,213 @@
+"""The command line as a user meets it: output, exit codes, and what it leaves on disk."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fabricsim.cli import main
+
+RING = """schema: fabricsim/1
+name: ring
+topology: {shape: ring, size: 4, link: {bandwidth: 50 GB/s, latency: 500 ns}}
+workload:
+  - {name: ar, collective: all-reduce, algorithm: ring, size: 64 KiB}
+"""
+Cli = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys) -> Cli:
+    """Return a call of the command line that gives exit code, stdout and stderr."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["fabricsim", *map(str, words)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        out, err = capsys.readouterr()
+        return int(caught.value.code or 0), out, err
+
+    return call
+
+
+@pytest.fixture
+def ring(tmp_path: Path) -> Path:
+    path = tmp_path / "ring.yaml"
+    path.write_text(RING)
+    return path
+
+
+def test_a_run_prints_the_table_and_writes_nothing(cli: Cli, ring: Path) -> None:
+    code, out, err = cli("run", ring)
+    assert (code, err) == (0, "")
+    assert "busbw" in out
+    assert sorted(ring.parent.iterdir()) == [ring]
+
+
+def test_a_run_with_a_folder_leaves_a_whole_report(cli: Cli, ring: Path, tmp_path: Path) -> None:
+    code, _, err = cli("run", ring, "-o", tmp_path / "out")
+    assert code == 0
+    assert "report.html" in err
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"report.html", "result.json", "flows.csv", "links.csv", "rounds.csv", "timeline.csv"} <= names
+    code, _, err = cli("run", ring, "-o", tmp_path / "out")
+    assert code == 2
+    assert "not empty" in err
+    assert cli("run", ring, "-o", tmp_path / "out", "--force")[0] == 0
+    code, out, _ = cli("report", tmp_path / "out")
+    assert code == 0
+    assert Path(out.strip()).name == "report.html"
+
+
+def test_json_is_what_result_json_holds(cli: Cli, ring: Path, tmp_path: Path) -> None:
+    code, out, _ = cli("run", ring, "--json", "-o", tmp_path / "out")
+    assert code == 0
+    printed, saved = json.loads(out), json.loads((tmp_path / "out" / "result.json").read_text())
+    assert printed == saved
+    assert printed["schema"] == "fabricsim.result/1"
+    assert {"engine", "kernel", "digest", "provenance", "cost", "metrics", "operations"} <= set(printed)
+    assert {"wall_s", "cpu_s", "peak_rss_bytes", "events"} <= set(printed["cost"])
+    assert printed["provenance"]["scenario"] == RING
+    # 2(N−1) steps of α + chunk/B, each chunk rounded up to whole picoseconds a packet
+    assert printed["metrics"]["completion_time_s"] == pytest.approx(6 * (500e-9 + 2**14 / 50e9), rel=1e-9)
+
+
+def test_a_sweep_prints_a_list_and_a_folder_a_point(cli: Cli, ring: Path, tmp_path: Path) -> None:
+    ring.write_text(RING + "sweep: {workload.ar.size: [64 KiB, 1 MiB]}\n")
+    code, out, _ = cli("run", ring, "--json", "-o", tmp_path / "out")
+    assert code == 0
+    points = json.loads(out)
+    assert [point["metrics"]["size_B"] for point in points] == [2**16, 2**20]
+    assert json.loads((tmp_path / "out" / "result.json").read_text()) == points
+    assert json.loads((tmp_path / "out" / "point-001" / "result.json").read_text()) == points[1]
+
+
+def test_settings_and_seed_change_the_run(cli: Cli, ring: Path) -> None:
+    _, out, _ = cli(
+        "run", ring, "--json", "--set", "workload.ar.size=1 MiB", "--set", "model.mtu=8 KiB", "--seed", "5"
+    )
+    result = json.loads(out)
+    assert result["metrics"]["size_B"] == 2**20
+    assert result["metrics"]["packets"] == 2 * 3 * 4 * (2**18 // 8192)
+    assert result["seed"] == 5
+
+
+def test_the_plan_says_what_would_run_and_runs_nothing(cli: Cli, ring: Path) -> None:
+    code, out, _ = cli("run", ring, "-n", "--json")
+    plan = json.loads(out)
+    assert code == 0
+    assert plan["packet_hops"] == 2 * 3 * 4 * 4
+    assert plan["operations"][0]["algorithm"] == "ring"
+    assert plan["operations"][0]["order"] == "0-3"
+    assert sum(plan["operations"][0]["payload_by_level_B"].values()) == 2 * 3 * 2**16
+    code, out, _ = cli("run", ring, "-n")
+    assert code == 0
+    assert "ring" in out
+
+
+def test_a_violated_expectation_exits_with_1(cli: Cli, ring: Path) -> None:
+    ring.write_text(RING + 'expect: {ar.busbw: ">= 60 GB/s"}\n')
+    code, out, _ = cli("run", ring)
+    assert code == 1
+    assert "60 GB/s" in out
+    assert cli("check", ring)[0] == 1
+    ring.write_text(RING + 'expect: {ar.busbw: ">= 10 GB/s"}\n')
+    assert cli("check", ring.parent)[0] == 0
+
+
+def test_an_absent_metric_fails(cli: Cli, ring: Path) -> None:
+    two = (
+        RING
+        + "  - {name: ag, collective: all-gather, algorithm: ring, size: 64 KiB}\nexpect: {busbw: '>= 1 GB/s'}\n"
+    )
+    ring.write_text(two)
+    code, out, _ = cli("run", ring)
+    assert code == 1, "with two collectives there is no busbw of the whole"
+    assert "busbw" in out
+
+
+def test_a_fault_after_completion_is_said(cli: Cli, ring: Path) -> None:
+    ring.write_text(RING + "failures:\n  - {at: 1 s, link: [npu0, npu1]}\n")
+    code, out, _ = cli("run", ring)
+    assert code == 0
+    assert "lies after completion" in out
+
+
+def test_bad_input_is_located_and_exits_with_3(cli: Cli, ring: Path) -> None:
+    ring.write_text(RING.replace("64 KiB", "64").replace("topology", "topolgy"))
+    code, out, err = cli("run", ring)
+    assert (code, out) == (3, "")
+    assert f"{ring}:3: topolgy: " in err
+    assert "did you mean 'topology'" in err
+    assert f"{ring}:5: workload.0.size: 64 has no unit" in err
+    assert "Traceback" not in err
+
+
+def test_a_stall_exits_with_4(cli: Cli, ring: Path) -> None:
+    ring.write_text(RING + "failures:\n  - {at: 1 us, link: [npu0, npu1]}\n")
+    code, _, err = cli("run", ring)
+    assert code == 4
+    assert "npu0 -> npu1, which is down since 1 us" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["run"], ["fly"], ["run", "x.yaml", "--speed"], ["list", "planets"], ["run", "a", "--seed", "x"]],
+)
+def test_wrong_usage_exits_with_2(cli: Cli, words: list[str]) -> None:
+    code, out, err = cli(*words)
+    assert (code, out) == (2, "")
+    assert err
+
+
+def test_inspect_prints_one_or_several(cli: Cli) -> None:
+    code, out, _ = cli("inspect", "hgx-h100", "--json")
+    assert code == 0
+    assert json.loads(out)["npus"] == 8
+    code, out, _ = cli("inspect", "hgx-h100", "gb200-nvl72")
+    assert code == 0
+    assert "hgx-h100" in out
+    assert "gb200-nvl72" in out
+
+
+@pytest.mark.parametrize(
+    ("what", "name"),
+    [
+        ("topologies", "cloudmatrix384"),
+        ("scenarios", "cloudmatrix384-allreduce"),
+        ("collectives", "all-reduce"),
+        ("routing", "spray"),
+        ("traffic", "incast"),
+    ],
+)
+def test_list(cli: Cli, what: str, name: str) -> None:
+    code, out, _ = cli("list", what)
+    assert code == 0
+    assert any(line.startswith(name) for line in out.splitlines())
+
+
+@pytest.mark.parametrize("what", ["scenario", "topology"])
+def test_schema_is_a_json_schema(cli: Cli, what: str) -> None:
+    import jsonschema
+
+    code, out, _ = cli("schema", what)
+    assert code == 0
+    jsonschema.Draft202012Validator.check_schema(json.loads(out))
+
+
+def test_help_and_import_load_nothing_heavy() -> None:
+    """What makes a start slow is what it imports; counted, not timed."""
+    heavy = {"numpy", "pandas", "matplotlib", "networkx", "simpy", "pydantic", "rich.console", "yaml"}
+    program = "import sys, fabricsim, fabricsim.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert not heavy & set(done.stdout.split())
+
+
+def test_the_module_runs_as_a_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fabricsim", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip().count(".") == 2
