@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -28,6 +30,7 @@ from fabricsim.traffic import (
 )
 from fabricsim.traffic.patterns import _arrivals
 
+ROOT = Path(__file__).parent.parent
 LINK = {"bandwidth": "50 GB/s", "latency": "500 ns"}
 
 
@@ -67,7 +70,8 @@ def test_a_stream_does_not_depend_on_the_hash_seed() -> None:
     outputs = {
         subprocess.run(
             [sys.executable, "-c", code],
-            env={"PYTHONHASHSEED": seed},
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=ROOT,
             capture_output=True,
             text=True,
             check=True,

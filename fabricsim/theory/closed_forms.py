@@ -1,0 +1,106 @@
+"""What a collective takes where every message has a channel of its own: times in closed form.
+
+The α-β model (Hockney, Parallel Computing 20 (1994)): a message of m bytes takes alpha + m / bandwidth. n is
+the number of ranks, size the bytes S as nccl-tests counts them, bandwidth [B/s] and alpha [s] those of one
+channel; every function returns seconds. A fabric meets a form exactly where no two messages of a round share a
+channel and alpha holds all that a message takes beyond its bytes: latency, delays, overheads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log2, prod
+
+# -- rings: Patarasuk and Yuan, JPDC 69 (2009) -------------------------------------------------------------
+
+
+def ring_half_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return (n − 1)·(α + S/(n·B)), the time of a ring all-gather or reduce-scatter."""
+    return (n - 1) * (alpha + size / n / bandwidth)
+
+
+def ring_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return 2(n − 1)·α + 2(n − 1)/n · S/B, the time of a ring all-reduce."""
+    return 2 * ring_half_s(n, size, bandwidth, alpha)
+
+
+# -- direct exchanges, every pair joined by a channel of its own -------------------------------------------
+
+
+def direct_half_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return α + S/(n·b), a direct all-gather, reduce-scatter or all-to-all on a full mesh of channels of b."""
+    return alpha + size / n / bandwidth
+
+
+def two_shot_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return 2(α + S/(n·b)), a direct all-reduce: reduce-scatter, then all-gather."""
+    return 2 * direct_half_s(n, size, bandwidth, alpha)
+
+
+# -- exchanges between partners, n a power of two: Thakur, Rabenseifner, Gropp, IJHPCA 19 (2005) ------------
+
+
+def recursive_doubling_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return log2 n · (α + S/B)."""
+    return log2(n) * (alpha + size / bandwidth)
+
+
+def recursive_half_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return log2 n · α + (n − 1)/n · S/B: an all-gather by doubling, a reduce-scatter by halving."""
+    return log2(n) * alpha + (n - 1) / n * size / bandwidth
+
+
+def halving_doubling_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return 2 log2 n · α + 2(n − 1)/n · S/B."""
+    return 2 * recursive_half_s(n, size, bandwidth, alpha)
+
+
+# -- pipelines: Sanders, Speck, Träff, Parallel Computing 35 (2009) ------------------------------------------
+
+
+def chain_broadcast_s(n: int, size: float, bandwidth: float, alpha: float, chunks: int) -> float:
+    """Return (n − 2 + C)·(α + S/(C·B)), a broadcast down a chain of n ranks in C equal pieces."""
+    return (n - 2 + chunks) * (alpha + size / chunks / bandwidth)
+
+
+# -- reduction in the switch -----------------------------------------------------------------------------
+
+
+def pull_and_multicast_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float = 0.0) -> float:
+    """Return α + S(1 + 1/n)/B: each rank pulls its block of the sum, added up in the switch, and multicasts it.
+
+    A rank's port sends S of addends, S/n to each puller, itself among them, and S/n of sums; and receives as much.
+    NVLink SHARP works so: Klenk et al., An in-network architecture for accelerating shared-memory multiprocessor
+    collectives, ISCA 2020. The gain over a long ring all-reduce is 2(n − 1)/(n + 1).
+    """
+    return alpha + size * (1 + 1 / n) / bandwidth
+
+
+def push_tree_all_reduce_s(size: float, bandwidth: float, alpha: float = 0.0) -> float:
+    """Return α + S/B: each rank pushes all of its data up a tree of adding switches, and gets the sum once.
+
+    SHARP: Graham et al., COM-HPC (2016). Sums come down while addends go up. The gain over a long ring all-reduce
+    is 2(n − 1)/n, and S/B is the least that any all-reduce takes: every rank's data has to leave it.
+    """
+    return alpha + size / bandwidth
+
+
+# -- many to one, and many to many ------------------------------------------------------------------------
+
+
+def incast_s(senders: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return senders · S/B + α: messages of S bytes each through the one channel into the receiver."""
+    return senders * size / bandwidth + alpha
+
+
+def full_mesh_injection(sides: Sequence[int], bandwidths: Sequence[float]) -> float:
+    """Return the rate [B/s] at which every node of a product of full meshes can send to all others evenly.
+
+    sides: nodes n_d along each dimension; bandwidths: b_d [B/s] of its channels. On minimal routes, spread so that
+    each dimension's channels carry equal shares, a channel of dimension d carries λ·N/((N − 1)·n_d) of an injection
+    λ: the share N(n_d − 1)/(n_d(N − 1)) of all pairs that differ in d, over n_d − 1 channels. So λ is the least of
+    n_d·b_d·(N − 1)/N; on n × n nodes (n² − 1)/n · b (HyperX: Ahn et al., SC 2009).
+    """
+    nodes = prod(sides)
+    least = min(side * bandwidth for side, bandwidth in zip(sides, bandwidths, strict=True))
+    return least * (nodes - 1) / nodes

@@ -1,0 +1,160 @@
+"""Closed forms against the rounds of the algorithms they describe, against each other, and against ASTRA-sim's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from math import floor, log2
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fabricsim.collectives import bus_factor, collective
+from fabricsim.theory import closed_forms as forms
+
+B, ALPHA = 50e9, 500e-9
+Form = Callable[[int, float, float, float], float]
+
+FORMS: dict[tuple[str, str], Form] = {
+    ("all-reduce", "ring"): forms.ring_all_reduce_s,
+    ("all-gather", "ring"): forms.ring_half_s,
+    ("reduce-scatter", "ring"): forms.ring_half_s,
+    ("all-reduce", "direct"): forms.two_shot_all_reduce_s,
+    ("all-gather", "direct"): forms.direct_half_s,
+    ("reduce-scatter", "direct"): forms.direct_half_s,
+    ("all-to-all", "direct"): forms.direct_half_s,
+    ("all-reduce", "recursive-doubling"): forms.recursive_doubling_all_reduce_s,
+    ("all-reduce", "halving-doubling"): forms.halving_doubling_all_reduce_s,
+    ("all-gather", "recursive-doubling"): forms.recursive_half_s,
+    ("reduce-scatter", "recursive-halving"): forms.recursive_half_s,
+}
+
+
+def on_channels_of_their_own(kind: str, algorithm: str, n: int, size: int, **options: int) -> float:
+    """Walk the rounds, every message taking ALPHA plus its bytes: ranks wait for what they send and receive."""
+    clock = np.zeros(n)
+    for r in collective("x", kind, algorithm, range(n), size, **options).rounds:
+        for _ in range(r.repeat):
+            done = clock[r.src] + ALPHA + r.size / B
+            np.maximum.at(clock, r.src, done)
+            np.maximum.at(clock, r.dst, done)
+    return float(clock.max())
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), FORMS)
+@pytest.mark.parametrize("n", [2, 4, 8, 32])
+def test_forms_are_what_the_rounds_take(kind: str, algorithm: str, n: int) -> None:
+    size = n * 16 * 1000
+    assert on_channels_of_their_own(kind, algorithm, n, size) == pytest.approx(
+        FORMS[kind, algorithm](n, size, B, ALPHA), rel=1e-12
+    )
+
+
+@given(n=st.integers(2, 24), chunks=st.integers(1, 9))
+def test_a_chain_takes_one_step_per_piece_and_hop(n: int, chunks: int) -> None:
+    size = n * 16 * chunks
+    walked = on_channels_of_their_own("broadcast", "ring", n, size, chunks=chunks)
+    assert walked == pytest.approx(forms.chain_broadcast_s(n, size, B, ALPHA, chunks), rel=1e-12)
+
+
+@given(n=st.integers(2, 4096), size=st.floats(1, 1e12))
+def test_a_long_ring_reaches_its_bus_bandwidth(n: int, size: float) -> None:
+    for kind, algorithm in (("all-reduce", "ring"), ("all-gather", "ring"), ("reduce-scatter", "ring")):
+        algbw = size / FORMS[kind, algorithm](n, size, B, 0.0)
+        assert algbw * bus_factor(kind, n) == pytest.approx(B, rel=1e-12)
+
+
+@given(n=st.integers(2, 4096))
+def test_gains_of_reduction_in_the_switch(n: int) -> None:
+    ring = forms.ring_all_reduce_s(n, 1e9, B, 0.0)
+    assert ring / forms.pull_and_multicast_all_reduce_s(n, 1e9, B) == pytest.approx(2 * (n - 1) / (n + 1))
+    assert ring / forms.push_tree_all_reduce_s(1e9, B) == pytest.approx(2 * (n - 1) / n)
+
+
+@given(n=st.integers(2, 4096), size=st.floats(1, 1e12), alpha=st.floats(0, 1e-3))
+def test_no_reduction_in_the_switch_beats_sending_everything_once(n: int, size: float, alpha: float) -> None:
+    assert forms.push_tree_all_reduce_s(size, B, alpha) >= size / B
+    assert forms.pull_and_multicast_all_reduce_s(n, size, B, alpha) > size / B
+
+
+@given(senders=st.integers(1, 1000), size=st.integers(1, 10**9))
+def test_an_incast_is_its_receivers_channel(senders: int, size: int) -> None:
+    alone = forms.incast_s(1, size, B, ALPHA)
+    assert forms.incast_s(senders, size, B, ALPHA) - alone == pytest.approx((senders - 1) * size / B)
+
+
+def test_uniform_injection_of_the_8_by_8_mesh_is_7_875_links() -> None:
+    assert forms.full_mesh_injection([8, 8], [B, B]) == pytest.approx(7.875 * B)
+
+
+@pytest.mark.parametrize("sides", [(2,), (5,), (3, 4), (2, 3, 4)])
+def test_uniform_injection_counts_every_pair(sides: tuple[int, ...]) -> None:
+    # dimension order, counted route by route: the busiest channel binds
+    nodes = list(np.ndindex(*sides))
+    load: dict[tuple[tuple[int, ...], tuple[int, ...]], int] = {}
+    for src in nodes:
+        for dst in nodes:
+            at = src
+            for d in range(len(sides)):
+                to = (*at[:d], dst[d], *at[d + 1 :])
+                if to != at:
+                    load[at, to] = load.get((at, to), 0) + 1
+                at = to
+    per_dimension = [max(count for (a, b), count in load.items() if a[d] != b[d]) for d in range(len(sides))]
+    rates = [B * (d + 1) for d in range(len(sides))]
+    counted = min(rate / count for rate, count in zip(rates, per_dimension, strict=True)) * (len(nodes) - 1)
+    assert forms.full_mesh_injection(sides, rates) == pytest.approx(counted)
+
+
+# -- ASTRA-sim 2, analytical networks: its own closed forms, in ns ----------------------------------------
+# Rounded down to whole ns at each message, and a delay of E at each endpoint of a step. Its all-gather counts each
+# rank's contribution as its size. Links of 50 B/ns and 500 ns.
+
+E = 1
+
+
+def astra_message(size: float, hops: int = 1) -> int:
+    return floor(hops * 500 + size / 50)
+
+
+ASTRA: dict[tuple[str, str], tuple[Callable[[int, float], int], Callable[[int], int]]] = {
+    # (time of n ranks and S bytes, steps)
+    ("all-reduce", "ring"): (
+        lambda n, s: 2 * (n - 1) * (astra_message(s / n) + E) + E,
+        lambda n: 2 * (n - 1),
+    ),
+    ("reduce-scatter", "ring"): (lambda n, s: (n - 1) * (astra_message(s / n) + E) + E, lambda n: n - 1),
+    ("all-gather", "ring"): (lambda n, s: (n - 1) * (astra_message(s / n) + E) + E, lambda n: n - 1),
+    ("all-reduce", "direct"): (lambda n, s: 2 * (astra_message(s / n) + E) + E, lambda n: 2),
+    ("all-to-all", "direct"): (lambda n, s: astra_message(s / n) + 2 * E, lambda n: 1),
+    ("all-reduce", "halving-doubling"): (
+        lambda n, s: 2 * sum(astra_message(s / 2**k) + E for k in range(1, round(log2(n)) + 1)) + E,
+        lambda n: 2 * round(log2(n)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), ASTRA)
+@pytest.mark.parametrize("n", [2, 8, 64, 1024])
+@pytest.mark.parametrize("size", [2**14, 2**20, 2**30])
+def test_astra_sim_differs_by_its_endpoint_delays_and_rounding_only(
+    kind: str, algorithm: str, n: int, size: int
+) -> None:
+    theirs, steps = ASTRA[kind, algorithm]
+    ours = FORMS[kind, algorithm](n, size, B, ALPHA) * 1e9
+    # each step loses less than 1 ns to rounding and gains E, and E comes once more at the end
+    low, high = ours + E, ours + (steps(n) + 1) * E
+    assert low - 1e-6 * ours <= theirs(n, size) <= high + 1e-6 * ours
+
+
+def test_astra_sim_measured() -> None:
+    """8 NPUs and 1 MiB, as its analytical networks answer; halving-doubling goes through a switch, 2 hops."""
+    assert ASTRA["all-reduce", "ring"][0](8, 2**20) == 43_709
+    assert ASTRA["all-reduce", "direct"][0](8, 2**20) == 6_245
+    assert ASTRA["all-to-all", "direct"][0](8, 2**20) == 3_123
+    through_switch = 2 * sum(astra_message(2**20 / 2**k, hops=2) + E for k in (1, 2, 3)) + E
+    assert through_switch == 42_703
+    ours = forms.halving_doubling_all_reduce_s(8, 2**20, B, 2 * ALPHA)
+    assert math.isclose(ours * 1e9, through_switch, rel_tol=1e-3)
