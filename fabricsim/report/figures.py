@@ -112,7 +112,7 @@ def throughput(result: Result, ax: Axes | None = None) -> Axes:
     time, rate = time_scale(float(edges[-1])), bandwidth_scale(float(values.max()))
     shown = rate.of(values)
     ax.stairs(shown, time.of(edges), fill=True, color=COLOURS[0], alpha=0.15, lw=0)
-    ax.stairs(shown, time.of(edges), color=COLOURS[0], lw=2, label="payload delivered")
+    ax.stairs(shown, time.of(edges), color=COLOURS[0], lw=1.5, label="payload delivered")
     ax.set_xlim(0, time.of(edges[-1]))
     ax.set_ylim(0, max(1.1 * float(shown.max()), 1e-9))
     ax.set_xlabel(time.label("time"))
@@ -214,7 +214,8 @@ def _level_row(ax: Axes, row: int, use: NDArray[np.float64], weight: NDArray[np.
     height = row + 0.5 * ((np.arange(len(seen)) * 0.618034) % 1 - 0.5)
     strip, centre, end = ("", "", "") if row else ("5–95 %", "mean", "largest")
     ax.barh(row, high - low, left=low, height=0.62, color=COLOURS[0], alpha=0.12, label=strip)
-    ax.plot(seen, height, ".", color=COLOURS[0], ms=3.5, alpha=0.55, mew=0, label="")
+    dot = 3.5 if len(seen) > 100 else 6
+    ax.plot(seen, height, ".", color=COLOURS[0], ms=dot, alpha=0.55, mew=0, label="")
     ax.plot([middle, middle], [row - 0.31, row + 0.31], color=COLOURS[0], lw=1.5, label="")
     ax.plot([mean], [row], "D", color=COLOURS[1], ms=7, mec="white", zorder=4, label=centre)
     ax.plot([most], [row], ">", color=INK, ms=7, mec="white", zorder=4, label=end)

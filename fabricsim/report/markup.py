@@ -13,6 +13,7 @@ from fabricsim.report.tables import TextTable, quantity, unit_key
 MOST_ROWS: Final = 100
 MOST_CHARACTERS: Final = 200
 _DEPTH = 8
+_SHORT = 24
 
 
 def text(value: object, limit: int = MOST_CHARACTERS) -> str:
@@ -44,9 +45,13 @@ def table(content: TextTable) -> str:
 
 def row(cells: Sequence[str], tag: str = "td", numbers: Sequence[bool] = ()) -> str:
     """Return one row of a table; cells that `numbers` marks get the class of that name."""
-    marks = [' class="number"' if number else "" for number in numbers] or [""] * len(cells)
+    marks = [_mark(cell, number) for cell, number in zip(cells, numbers or [False] * len(cells), strict=True)]
     shown = (f"<{tag}{mark}>{text(cell)}</{tag}>" for cell, mark in zip(cells, marks, strict=True))
     return f"<tr>{''.join(shown)}</tr>"
+
+
+def _mark(cell: str, number: bool) -> str:
+    return ' class="number"' if number else ' class="short"' if len(cell) <= _SHORT else ""
 
 
 def tree(value: Any, key: str = "", depth: int = 0) -> str:

@@ -13,6 +13,7 @@ from fabricsim.result import OperationResult, Result
 
 FloatArray = NDArray[np.float64]
 _STEPS = 1000
+_INTERVALS = 120
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,11 +81,16 @@ def utilizations(result: Result) -> dict[str, tuple[FloatArray, FloatArray]]:
 
 
 def throughputs(result: Result) -> tuple[FloatArray, FloatArray] | None:
-    """Return the edges [s] of the timeline's intervals and the rate [B/s] in each, or None without one."""
+    """Return the edges [s] of the timeline's intervals and the rate [B/s] in each, or None without one.
+
+    Neighbours are merged until about a hundred intervals are left; the bytes delivered stay the same.
+    """
     timeline = result.tables.get("timeline")
     if timeline is None or not len(timeline):
         return None
-    return np.append(0.0, timeline["time_s"]), timeline["throughput_Bps"].astype(np.float64)
+    first = np.arange(0, len(timeline), -(-len(timeline) // _INTERVALS))
+    edges = np.append(0.0, timeline["time_s"][np.append(first[1:], len(timeline)) - 1])
+    return edges, np.add.reduceat(timeline["delivered_bytes"].astype(np.float64), first) / np.diff(edges)
 
 
 def weighted_quantiles(values: FloatArray, weight: FloatArray, shares: Sequence[float]) -> FloatArray:

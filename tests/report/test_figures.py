@@ -159,13 +159,18 @@ def test_weighted_quantiles_are_those_of_the_repeated_values() -> None:
     assert series.weighted_quantiles(values, weight, shares).tolist() == expected
 
 
-def test_throughput_steps_hold_the_bytes_delivered() -> None:
-    timeline = make_timeline(25)
+@pytest.mark.parametrize("intervals", [1, 25, 120, 121, 5000])
+def test_throughput_steps_hold_the_bytes_delivered(intervals: int) -> None:
+    timeline = make_timeline(intervals)
     ax = figures.throughput(with_tables(timeline=timeline))
     steps = ax.patches[-1].get_data()
-    seconds, rates = np.diff(steps.edges) * 1e-6, steps.values * 1e9
-    assert ax.get_xlabel() == "time [us]"
-    assert ax.get_ylabel() == "throughput [GB/s]"
+    units = {"us": 1e-6, "ms": 1e-3, "GB/s": 1e9}
+    seconds, rates = (
+        np.diff(steps.edges) * units[ax.get_xlabel()[6:-1]],
+        steps.values * units[ax.get_ylabel()[12:-1]],
+    )
+    assert len(rates) <= min(intervals, 120)
+    assert steps.edges[-1] * units[ax.get_xlabel()[6:-1]] == pytest.approx(timeline["time_s"][-1])
     assert (seconds * rates).sum() == pytest.approx(timeline["delivered_bytes"].sum())
 
 
