@@ -7,7 +7,7 @@ A key given twice and an alias that multiplies are faults, not surprises.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ MAX_VALUES: Final = 200_000
 """Values one file may expand to through aliases; a scenario has hundreds."""
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_PLAIN = [
+_PLAIN: Final[list[tuple[re.Pattern[str], Callable[[str], Any]]]] = [
     (re.compile(r"~|null|Null|NULL|"), lambda text: None),
     (re.compile(r"true|True|TRUE"), lambda text: True),
     (re.compile(r"false|False|FALSE"), lambda text: False),
@@ -99,8 +99,8 @@ class _Reader:
         return result
 
 
-def _scalar(node: yaml.Node) -> Any:
-    return node.value if node.style else plain_scalar(str(node.value))
+def _scalar(node: Any) -> Any:
+    return node.value if node.style else plain_scalar(node.value)
 
 
 def plain_scalar(text: str) -> Any:

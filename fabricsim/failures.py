@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import FaultList, InputError
+from fabricsim.errors import Fault, FaultList, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.units import EXAMPLES, PS_PER_S, format_time, parse_time, to_ps
 
@@ -179,6 +179,9 @@ def _instant(time: str | float, least: int = 0) -> int:
 
 def _links(fabric: Fabric, ends: LinkEnds) -> list[int]:
     """Return the links that `ends` name; raises InputError keyed below `link`."""
+    if isinstance(ends, str) or len(ends) not in (2, 3):
+        right = "name two adjacent nodes, and a number for one of several links"
+        raise InputError([Fault(f"{ends!r} does not name a link", right, ("link",))])
     faults, nodes = FaultList(), []
     for position, name in enumerate(ends[:2]):
         with faults.at("link", position):

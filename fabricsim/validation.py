@@ -209,15 +209,24 @@ ListOf = Annotated[tuple[T, ...], BeforeValidator(checked(_entries_of))]
 """A list in a file, an immutable tuple in the model."""
 
 
-def at_least(
-    parse: Callable[[object], Any], kind: str, least: int, words: str = "negative"
+MAX_COUNT: Final = 2**60
+"""Bytes, and bytes per second, beyond which 64-bit sums could overflow; an exabyte is less."""
+
+MAX_TIME: Final = 10.0**6
+"""Seconds that a clock of picoseconds counts in 64 bits with room for sums: eleven days."""
+
+
+def within(
+    parse: Callable[[object], Any], kind: str, least: int, most: float, words: str = "negative"
 ) -> Callable[[object], Any]:
-    """Return a parser that refuses quantities below `least`, saying what they are in `words`."""
+    """Return a parser that refuses quantities below `least`, saying what they are in `words`, and above `most`."""
 
     def parser(value: object) -> Any:
         quantity = parse(value)
         if quantity < least:
             raise InputError(f"{value!r} is {'negative' if quantity < 0 else words}", EXAMPLES[kind])
+        if quantity > most:
+            raise InputError(f"{value!r} is more than a simulation can hold", EXAMPLES[kind])
         return quantity
 
     return checked(parser)
@@ -227,20 +236,22 @@ def _text(kind: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": EXAMPLES[kind]})
 
 
-Size = Annotated[int, BeforeValidator(at_least(parse_size, "size", 0)), _text("size")]
+Size = Annotated[int, BeforeValidator(within(parse_size, "size", 0, MAX_COUNT)), _text("size")]
 """Bytes, 0 or more, from text such as `64 KiB`."""
 
-PositiveSize = Annotated[int, BeforeValidator(at_least(parse_size, "size", 1, "zero")), _text("size")]
+PositiveSize = Annotated[
+    int, BeforeValidator(within(parse_size, "size", 1, MAX_COUNT, "zero")), _text("size")
+]
 """Bytes, 1 or more, from text such as `64 KiB`."""
 
 Bandwidth = Annotated[
     int,
-    BeforeValidator(at_least(parse_bandwidth, "bandwidth", 1, "less than 1 B/s")),
+    BeforeValidator(within(parse_bandwidth, "bandwidth", 1, MAX_COUNT, "less than 1 B/s")),
     _text("bandwidth"),
 ]
 """Bytes per second, 1 or more, from text such as `400 Gbit/s`."""
 
-Time = Annotated[float, BeforeValidator(at_least(parse_time, "time", 0)), _text("time")]
+Time = Annotated[float, BeforeValidator(within(parse_time, "time", 0, MAX_TIME)), _text("time")]
 """Seconds, 0 or more, from text such as `350 ns`."""
 
 Share = Annotated[

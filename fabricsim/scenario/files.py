@@ -37,7 +37,7 @@ def parse_scenario(
     base: the folder that file names start from, the current one where it is not given. Raises InputError with
     every fault found; those in text have lines, those in a mapping have keys.
     """
-    document = parse_document(source, "<text>") if isinstance(source, str) else _from_mapping(source)
+    document = parse_document(source, "<scenario>") if isinstance(source, str) else _from_mapping(source)
     return _scenario(document, base or Path(), settings)
 
 

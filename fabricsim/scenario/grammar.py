@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from fabricsim.errors import FaultList, InputError
-from fabricsim.scenario.ranks import RIGHT, Ranks, parse_ranks
+from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
 from fabricsim.validation import ListOf, Part, PositiveSize, Share, Size, Time, checked, shown, validate
 
 SCHEMA: Final = "fabricsim/1"
@@ -88,10 +88,12 @@ class PatternEntry(EntryPart):
 
     pattern: str
     fan_in: Annotated[int, Field(ge=1)] | None = Field(None, description="senders of an incast")
-    target: Whole | None = Field(None, description="the rank an incast goes to")
+    target: Whole | None = Field(None, description="where an incast goes, by position in `ranks`")
     load: Share | None = Field(None, description="share of the scale-up injection bandwidth")
     duration: Time | None = Field(None, description="how long open-loop traffic arrives")
-    offset: int | None = Field(None, description="distance that a shift sends over")
+    offset: Annotated[int, Field(ge=-MAX_RANKS, le=MAX_RANKS)] | None = Field(
+        None, description="distance that a shift sends over"
+    )
 
     @property
     def kind(self) -> str:

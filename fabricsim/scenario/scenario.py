@@ -60,7 +60,7 @@ class Scenario:
     @property
     def name(self) -> str:
         """The scenario's own name, or its file's."""
-        return self.parts.name or Path(self.document.file).stem or "scenario"
+        return self.parts.name or Path(self.document.file).stem.strip("<>") or "scenario"
 
     @property
     def seed(self) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fabricsim.collectives import ALGORITHMS, collective
 from fabricsim.errors import FaultList, close_match
@@ -14,7 +13,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
 from fabricsim.scenario.grammar import CollectiveEntry, PatternEntry
 from fabricsim.schedule import Operation, Schedule
-from fabricsim.traffic import PATTERNS, pattern
+from fabricsim.traffic import PATTERNS, injection, pattern
 
 Entry = CollectiveEntry | PatternEntry
 
@@ -102,13 +101,6 @@ def _operation(entry: Entry, fabric: Fabric, seed: int) -> Operation:
     if entry.load is not None:
         stated["injection"] = injection(fabric, ranks)
     return pattern(name, entry.kind, ranks, entry.size, seed=seed, **stated)
-
-
-def injection(fabric: Fabric, ranks: NDArray[np.int64]) -> int:
-    """Return the bandwidth [B/s] at which each of `ranks` can send: its channels together, the least over the ranks."""
-    total = np.zeros(fabric.nodes, np.int64)
-    np.add.at(total, fabric.channel_src, fabric.bandwidth)
-    return int(total[ranks].min())
 
 
 def _unreachable(fabric: Fabric, operation: Operation) -> list[tuple[int, int]]:

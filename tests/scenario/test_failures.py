@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -126,6 +128,11 @@ def test_every_fault_is_reported_with_its_place() -> None:
 def test_a_parallel_link_that_is_not_there(k: int) -> None:
     text = message(parallel(), LinkDown("1 us", ("a", "b", k)))
     assert f"0.link: there is no link {k} between a and b; they are joined by 3, numbered from 0" in text
+
+
+@pytest.mark.parametrize("link", ["npu0", ("npu0",), ("npu0", "npu1", 0, 0)])
+def test_what_does_not_name_a_link(link: Any) -> None:
+    assert "0.link: " in message(cycle(), LinkDown("1 us", link))
 
 
 @pytest.mark.parametrize("time", [float("nan"), float("inf"), 1e12])

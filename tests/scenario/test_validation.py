@@ -88,6 +88,8 @@ def test_instances_are_frozen() -> None:
         ("leaf", {"size": 7}, ("leaf", "size"), "7 has no unit; write a size"),
         ("leaf", {"size": "-7 B"}, ("leaf", "size"), "'-7 B' is negative"),
         ("leaf", {"at": "-1 ns"}, ("leaf", "at"), "'-1 ns' is negative; write a time"),
+        ("leaf", {"size": "2000 PB"}, ("leaf", "size"), "'2000 PB' is more than a simulation can hold"),
+        ("leaf", {"at": "12 d"}, ("leaf", "at"), "'12 d' is more than a simulation can hold"),
         ("leaf", {"rate": "0 B/s"}, ("leaf", "rate"), "'0 B/s' is less than 1 B/s; write a bandwidth"),
         ("leaf", {"share": 2}, ("leaf", "share"), "2 is not between 0 and 1"),
         ("leaves", [{}, {"at": "3"}], ("leaves", 1, "at"), "'3' has no unit"),
