@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from fabricsim.collectives import direct, doubling, ring, tree
+import fabricsim.collectives.direct as direct
+import fabricsim.collectives.doubling as doubling
+import fabricsim.collectives.ring as ring
+import fabricsim.collectives.tree as tree
 from fabricsim.collectives.move import Move
 
 
