@@ -63,7 +63,10 @@ class Link:
 
 @dataclass(frozen=True)
 class NodeGroup:
-    """Nodes first … first + count − 1, numbered row-major over `shape`; `{}` in the pattern take the coordinates."""
+    """Nodes first … first + count − 1, numbered row-major over `shape`; `{}` in the pattern take the coordinates.
+
+    With `numbered_from` the pattern takes one number instead: that, plus the node's place in the group.
+    """
 
     first: int
     shape: tuple[int, ...]
@@ -71,6 +74,7 @@ class NodeGroup:
     device: Device
     level: str = ""
     names: tuple[str, ...] | None = None
+    numbered_from: int | None = None
 
     @property
     def count(self) -> int:
@@ -81,6 +85,8 @@ class NodeGroup:
         """Return the name of the group's node `index`, counted from its first."""
         if self.names is not None:
             return self.names[index]
+        if self.numbered_from is not None:
+            return self.pattern.format(self.numbered_from + index)
         return self.pattern.format(*(int(c) for c in np.unravel_index(index, self.shape)))
 
     @cached_property
@@ -102,6 +108,9 @@ class NodeGroup:
         coordinates = [int(text) for text in match.groups()]
         if any(str(c) != text for c, text in zip(coordinates, match.groups(), strict=True)):
             return None  # 'npu05' is not a second name of npu5
+        if self.numbered_from is not None:
+            index = coordinates[0] - self.numbered_from
+            return self.first + index if 0 <= index < self.count else None
         if any(c >= size for c, size in zip(coordinates, self.shape, strict=True)):
             return None
         return self.first + int(np.ravel_multi_index(coordinates, self.shape))
@@ -115,6 +124,34 @@ class Evidence:
     confidence: str
     source: str
     note: str = ""
+    numbers: int = 1
+    """How many numbers it covers."""
+
+
+@dataclass(frozen=True, eq=False)
+class LevelInfo:
+    """One level of a composed machine, as built.
+
+    copies: how many there are. members: copies of the level below in each. attached: the level whose switches the
+    links start from, empty where it is the NPUs; points: how many such nodes in each member. planes, switches:
+    columns of own switches, and switches in each; both 0 where the rule brings none. links: in each copy.
+    taper: down over up bandwidth of its switches, None where nothing is above them. edges: (E, 3) the small
+    graph, two ends and parallel links; ends from `members` on are the switches of one column.
+    """
+
+    name: str
+    rule: str
+    copies: int
+    members: int
+    attached: str
+    points: int
+    planes: int
+    switches: int
+    links: int
+    taper: float | None
+    link: str
+    network: str
+    edges: IntArray
 
 
 @dataclass(frozen=True)
@@ -128,6 +165,7 @@ class About:
     tapers: Mapping[str, float] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
     """Which network each level belongs to, `scale-up` or `scale-out`; scale-up where a level is not named."""
+    levels: tuple[LevelInfo, ...] = ()
 
 
 def _frozen(values: Any, dtype: Any) -> NDArray[Any]:
@@ -358,7 +396,9 @@ class Fabric:
         ):
             state.update(np.ascontiguousarray(array).astype("<i8").tobytes())
         state.update(
-            repr([(g.first, g.shape, g.pattern, g.names, g.device.kind) for g in self.groups]).encode()
+            repr(
+                [(g.first, g.shape, g.pattern, g.numbered_from, g.names, g.device.kind) for g in self.groups]
+            ).encode()
         )
         return state.hexdigest()
 
