@@ -226,7 +226,7 @@ def _count(text: str) -> float:
 
 _LIMIT_PARSERS: Final[Mapping[str, Callable[[str], float]]] = {**PARSERS, "share": _share, "count": _count}
 _EXAMPLE: Final = {"size": "64 KiB", "bandwidth": "50 GB/s", "time": "2 us", "share": "95 %", "count": "1000"}
-_FORMATS: Final[Mapping[str, Callable[[float], str]]] = {
+_FORMATS: Final[Mapping[str, Callable[[float, int], str]]] = {
     "size": format_size,
     "bandwidth": format_bandwidth,
     "time": format_time,
