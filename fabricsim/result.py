@@ -242,6 +242,14 @@ def load_result(folder: Path | str) -> Result:
         raise InputError(f"{path / 'result.json'} is not JSON: {error.msg}") from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InputError(f"{path / 'result.json'} is not a {SCHEMA} result")
+    try:
+        return _from_dict(data, path)
+    except (KeyError, TypeError) as error:
+        what = f"{path / 'result.json'} lacks a part or has a strange one: {error}"
+        raise InputError(what, "run the scenario again") from None
+
+
+def _from_dict(data: Mapping[str, Any], path: Path) -> Result:
     operations = tuple(OperationResult(**entry) for entry in data["operations"])
     tables = {name: read_csv(path / f"{name}.csv") for name in TABLES if (path / f"{name}.csv").exists()}
     keys = ("name", "engine", "kernel", "seed", "metrics", "digest", "provenance", "cost", "plan")

@@ -20,6 +20,10 @@ def test_yaml_1_1_surprises_stay_text() -> None:
     assert document.value == {"a": "no", "b": "on", "c": "12:30", "d": "1_000", "e": "5", "f": "0o7"}
 
 
+def test_a_number_too_long_to_be_one_is_text() -> None:
+    assert parse_document("a: " + "9" * 5000, "f.yaml").value == {"a": "9" * 5000}
+
+
 def test_json_is_yaml() -> None:
     assert parse_document('{"a": [1, 2], "b": "x"}', "f.json").value == {"a": [1, 2], "b": "x"}
 
@@ -49,6 +53,7 @@ def _bomb() -> str:
         ("? [1, 2]\n: 3", "a key must be plain text"),
         (_bomb(), f"more than {MAX_VALUES} values"),
         ("a: \x00", "not valid YAML"),
+        ('a: "\\ud800"', "not valid YAML"),
     ],
 )
 def test_what_is_not_a_document_is_one_clear_fault(text: str, words: str) -> None:
