@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,11 +67,12 @@ def pipelined(
     sizes, firsts = np.stack([s.size for s in streams]), np.stack([s.first for s in streams])
     moves = []
     for start, end in pairwise(_seams(lag, sizes)):
-        # edges that are under way in this round: lag in (start − count, start], a run of the sorted ones
+        # edges that are under way in this round: lag in (start − count, start], a run of the sorted ones, so that
+        # all columns are views and a move costs next to nothing
         rows = slice(*np.searchsorted(lag, [start - count, start], side="right"))
-        offset, own = start - lag[rows], stream[rows]
-        first = _first(firsts, own, offset)
-        moves.append(Move(src[rows], dst[rows], sizes[own, offset], first, end - start, _one(reduce[rows])))
+        at = _at(firsts, stream[rows], lag[rows], start)
+        size = _one(sizes[stream[rows], start - lag[rows]])
+        moves.append(Move(src[rows], dst[rows], size, at, end - start, _one(reduce[rows])))
     return tuple(moves)
 
 
@@ -82,10 +83,10 @@ def _seams(lag: IntArray, sizes: IntArray) -> list[int]:
     return [int(seam) for seam in np.unique(np.unique(lag)[:, None] + marks)]
 
 
-def _first(firsts: IntArray, stream: IntArray, offset: IntArray) -> FirstByte:
-    return lambda number: firsts[stream, offset + number]
+def _at(firsts: IntArray, stream: IntArray, lag: IntArray, start: int) -> FirstByte:
+    return lambda number: firsts[stream, start + number - lag]
 
 
-def _one(reduce: NDArray[np.bool_]) -> bool | NDArray[np.bool_]:
-    """Return one answer for all messages where there is one."""
-    return bool(reduce[0]) if np.all(reduce == reduce[0]) else reduce
+def _one(column: NDArray[Any]) -> Any:
+    """Return the one value that all messages have, or the column where they differ."""
+    return column[0].item() if np.all(column == column[0]) else column
