@@ -41,11 +41,13 @@ ALGORITHMS: Final[Mapping[str, Mapping[str, Algorithm]]] = MappingProxyType({
         "ring": Algorithm(ring.all_gather),
         "direct": Algorithm(direct.all_gather, pairs=True),
         "recursive-doubling": Algorithm(doubling.all_gather, power_of_two=True),
+        "halving-doubling": Algorithm(doubling.all_gather, power_of_two=True),
     },
     "reduce-scatter": {
         "ring": Algorithm(ring.reduce_scatter),
         "direct": Algorithm(direct.reduce_scatter, pairs=True),
         "recursive-halving": Algorithm(doubling.reduce_scatter, power_of_two=True),
+        "halving-doubling": Algorithm(doubling.reduce_scatter, power_of_two=True),
     },
     "all-to-all": {
         "direct": Algorithm(direct.all_to_all, pairs=True),
@@ -56,7 +58,7 @@ ALGORITHMS: Final[Mapping[str, Mapping[str, Algorithm]]] = MappingProxyType({
         "tree": Algorithm(tree.broadcast, takes=("root", "chunks")),
     },
 })  # fmt: skip
-"""The algorithms of each collective, by name."""
+"""The algorithms of each collective, by name; each half of halving-doubling goes by the family's name too."""
 
 DEFAULT_ALGORITHM: Final[Mapping[str, str]] = MappingProxyType({
     "all-reduce": "ring",
