@@ -1,0 +1,274 @@
+"""What may stand in a topology file: one class per mapping, one field per key.
+
+A key that is not here is an error. Where a number depends on parameters it arrives as an Expression; a
+quantity arrives in SI, or as the name of the parameter that states it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
+
+from fabricsim.errors import InputError
+from fabricsim.topology.expressions import Expression, parse_expression
+from fabricsim.units import EXAMPLES, parse_bandwidth, parse_time
+from fabricsim.validation import ListOf, Part, PositiveSize, Size, checked, shown
+
+SCHEMA: Final = "fabricsim.topology/1"
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+Number = Annotated[
+    Expression,
+    PlainValidator(checked(parse_expression)),
+    WithJsonSchema({"type": ["number", "string"], "description": "a number, or an arithmetic of parameters"}),
+]
+"""A number, or an arithmetic of parameters such as `hosts // 2`."""
+
+
+def _quantity(parse: Callable[[object], Any], kind: str, least: int) -> PlainValidator:
+    """Return a validator that reads a quantity now, and leaves the name of a parameter for later."""
+
+    def read(value: object) -> Any:
+        if isinstance(value, str) and _NAME.fullmatch(value):
+            return value
+        quantity = parse(value)
+        if quantity < least:
+            raise InputError(f"{value!r} is {'negative' if quantity < 0 else 'zero'}", EXAMPLES[kind])
+        return quantity
+
+    return PlainValidator(checked(read))
+
+
+Rate = Annotated[
+    int | str,
+    _quantity(parse_bandwidth, "bandwidth", 1),
+    WithJsonSchema({"type": "string", "description": EXAMPLES["bandwidth"]}),
+]
+"""Bytes per second from text such as `400 Gbit/s`, or the name of a text parameter."""
+
+Duration = Annotated[
+    float | str,
+    _quantity(parse_time, "time", 0),
+    WithJsonSchema({"type": "string", "description": EXAMPLES["time"]}),
+]
+"""Seconds from text such as `350 ns`, or the name of a text parameter."""
+
+Word = Annotated[str, Field(min_length=1)]
+Whole = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class EvidencePart(Part):
+    """evidence, one entry: where the numbers below its key come from."""
+
+    confidence: Literal["published", "reported", "inferred", "assumed"] = Field(
+        description="how sure we are: published, reported, inferred or assumed"
+    )
+    source: Word = Field(description="where the numbers come from")
+    note: str = ""
+
+
+EvidenceParts = dict[str, EvidencePart]
+
+
+class LinkPart(Part):
+    """A class of links: a record by `use` with changes, or bandwidth and latency of its own."""
+
+    use: Word | None = Field(None, description="the record that gives what is not stated here")
+    bandwidth: Rate | None = Field(None, description="data rate, one direction, such as '50 GB/s'")
+    raw: Rate | None = Field(None, description="signalling rate, one direction: lanes × lane rate")
+    coding: Number | None = Field(None, description="share of raw that is left after FEC and alignment")
+    latency: Duration | None = Field(None, description="from a bit's departure to its arrival; 0 s if absent")
+    medium: Literal["pcb", "copper", "optical"] | None = None
+    lanes: Count | None = None
+    scale: Number | None = Field(None, description="factor on the rates, such as 'hosts / (spines * taper)'")
+    evidence: EvidenceParts = Field(default_factory=dict)
+
+
+class SwitchPart(Part):
+    """A kind of switch."""
+
+    use: Word | None = Field(None, description="the record that gives what is not stated here")
+    ports: Number | None = Field(None, description="how many ports it has, of the width of its links")
+    delay: Duration | None = Field(
+        None, description="what it adds to a packet passing through; 0 s if absent"
+    )
+    evidence: EvidenceParts = Field(default_factory=dict)
+
+
+class DevicePart(Part):
+    """What each NPU is."""
+
+    use: Word | None = Field(None, description="the record that gives what is not stated here")
+    unit: Word | None = Field(None, description="what it is called in node names; npu if absent")
+    kind: Literal["npu"] | None = None
+    ports: Number | None = Field(None, description="how many ports it has")
+    forwards: bool | None = Field(None, description="whether packets may pass through; no if absent")
+    delay: Duration | None = Field(
+        None, description="what it adds to a packet passing through; 0 s if absent"
+    )
+    per_package: Count | None = Field(None, description="how many share one package; 1 if absent")
+    evidence: EvidenceParts = Field(default_factory=dict)
+
+
+class GraphPart(Part):
+    """graph: the small graph of rule `graph`, by its edges or by a generator."""
+
+    edges: Annotated[ListOf[ListOf[Whole]], Field(min_length=1)] | None = Field(
+        None, description="[a, b] or [a, b, links] between members 0, 1, …"
+    )
+    generator: Literal["circulant", "random-regular"] | None = None
+    offsets: Annotated[ListOf[Count], Field(min_length=1)] | None = Field(
+        None, description="circulant: how far the neighbours are, such as [1, 3]"
+    )
+    degree: Count | None = Field(None, description="random-regular: neighbours of each member")
+    seed: Whole | None = Field(None, description="random-regular: which random graph")
+
+
+def spelt_out(value: object) -> object:
+    """Return the mapping `{use: name}` for a record's name, and a mapping as it is."""
+    if not isinstance(value, str | Mapping | Part):
+        raise InputError(
+            f"{shown(value)} is neither a name nor a mapping", "name a record, or write its keys"
+        )
+    return {"use": value} if isinstance(value, str) else value
+
+
+class _OrName:
+    """Lets a record's name stand for the mapping `{use: name}`, in values and in the JSON Schema."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return no_info_before_validator_function(checked(spelt_out), handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "description": "the name of a record"}, handler(schema)]}
+
+
+LinkRef = Annotated[LinkPart, _OrName()]
+SwitchRef = Annotated[SwitchPart, _OrName()]
+DeviceRef = Annotated[DevicePart, _OrName()]
+
+
+def _one_or_more(value: object) -> tuple[Expression, ...]:
+    if isinstance(value, list | tuple):
+        if not value:
+            raise InputError("has 0 entries", "write one number, or one a plane")
+        return tuple(parse_expression(item) for item in value)
+    return (parse_expression(value),)
+
+
+class LevelPart(Part):
+    """levels, one entry: copies of the level below (of NPUs, for the first), and which of them meet."""
+
+    name: Word = Field(description="what one copy of this level is called, such as board")
+    members: Number = Field(description="how many copies of the level below it holds")
+    rule: Literal["none", "line", "ring", "full-mesh", "graph", "switched", "rails"] = Field(
+        description="which members meet"
+    )
+    link: LinkRef | None = Field(None, description="the links: a record by name, or its keys")
+    ports: (
+        Annotated[
+            tuple[Expression, ...],
+            PlainValidator(checked(_one_or_more)),
+            WithJsonSchema({"type": ["number", "string", "array"]}),
+        ]
+        | None
+    ) = Field(None, description="links of each NPU in this level; a list gives one number a plane")
+    planes: Number | None = Field(
+        None, description="switched: how many planes every NPU reaches; 1 if absent"
+    )
+    switch: SwitchRef | None = Field(
+        None, description="switched, rails: the switch, a record by name or its keys"
+    )
+    switches: Number | None = Field(
+        None, description="switches in each plane or column; if absent 1, or as the switch's ports require"
+    )
+    uplinks_of: Word | None = Field(
+        None, description="the inner level whose switches meet here, in place of NPUs"
+    )
+    uplinks: Number | None = Field(
+        None, description="links up from each of those switches; if absent, what their taper leaves"
+    )
+    taper: Number | None = Field(
+        None, description="down : up bandwidth of this level's switches; 1 if absent"
+    )
+    join: bool = Field(False, description="uplinks_of: all planes and rails meet in the same switches")
+    tag: Word = Field("sw", description="what its switches are called in node names")
+    network: Literal["scale-up", "scale-out"] = "scale-up"
+    graph: GraphPart | None = Field(None, description="rule graph: which members meet")
+
+
+class RoutingPart(Part):
+    """routing: how paths are chosen where a scenario says nothing."""
+
+    policy: Literal["minimal", "ecmp", "spray"] = Field(description="minimal, ecmp or spray")
+
+
+class ModelPart(Part):
+    """model: how packets are made and switched where a scenario says nothing."""
+
+    switching: Literal["store-and-forward", "cut-through"] | None = None
+    mtu: PositiveSize | None = Field(None, description="payload bytes of a full packet")
+    header: Size | None = Field(None, description="bytes each packet has beside its payload")
+    flit: PositiveSize | None = Field(None, description="a packet on the wire is a multiple of this")
+
+
+def _parameter(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise InputError(f"{shown(value)} is neither a number nor text", "write a number, or a quantity")
+    return value
+
+
+class TopologyPart(Part):
+    """A topology file."""
+
+    format: Literal["fabricsim.topology/1"] | None = Field(
+        None, alias="schema", description=f"schema: {SCHEMA}"
+    )
+    name: Word | None = Field(None, description="lower case with hyphens; the file's name")
+    title: str = ""
+    aliases: ListOf[Word] = ()
+    parameters: dict[
+        str,
+        Annotated[Any, BeforeValidator(checked(_parameter)), WithJsonSchema({"type": ["number", "string"]})],
+    ] = Field(default_factory=dict, description="all that `set:` and `sweep:` may touch, with defaults")
+    device: DeviceRef = Field(
+        default_factory=lambda: DevicePart.model_validate({}), description="what each NPU is"
+    )
+    budget: dict[str, Number] = Field(default_factory=dict, description="what must hold for every setting")
+    levels: Annotated[ListOf[LevelPart], Field(min_length=1)] = Field(
+        description="the levels, innermost first"
+    )
+    links: dict[str, LinkPart] = Field(default_factory=dict)
+    switches: dict[str, SwitchPart] = Field(default_factory=dict)
+    devices: dict[str, DevicePart] = Field(default_factory=dict)
+    routing: RoutingPart | None = None
+    model: ModelPart | None = None
+    vendor_sum: str = Field("", description="the vendor's own number, in the vendor's own words")
+    counts: dict[str, Whole] = Field(
+        default_factory=dict, description="published counts that the machine as shipped must have"
+    )
+    evidence: EvidenceParts = Field(default_factory=dict, description="by key: confidence, source, note")
+
+
+class RecordsPart(Part):
+    """A file of records that topologies share."""
+
+    format: Literal["fabricsim.records/1"] = Field(alias="schema", description="schema: fabricsim.records/1")
+    links: dict[str, LinkPart] = Field(default_factory=dict)
+    switches: dict[str, SwitchPart] = Field(default_factory=dict)
+    devices: dict[str, DevicePart] = Field(default_factory=dict)

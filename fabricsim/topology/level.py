@@ -1,0 +1,42 @@
+"""One level of a machine, all its numbers known: so many copies of the level below, joined by a rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import networkx as nx
+
+from fabricsim.fabric import Device, Link
+
+SWITCH: Final = Device("switch", "switch", forwards=True)
+"""A switch of which nothing is said: any number of ports, no delay."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level. Whatever is None follows from the rest.
+
+    ports: links of each attached node in this level, one number, or one per plane. planes, switches: switch
+    planes, and switches in each plane or column. uplinks_of: the inner level whose switches are attached, in
+    place of the NPUs. uplinks: links up from each of those; else as many as its `taper` leaves. taper: down
+    over up bandwidth of this level's switches. join: all columns reach the same switches. graph: the graph
+    of rule `graph`.
+    """
+
+    name: str
+    rule: str
+    members: int
+    link: Link | None = None
+    ports: tuple[int, ...] | None = None
+    planes: int = 1
+    switch: Device = SWITCH
+    switches: int | None = None
+    uplinks_of: str | None = None
+    uplinks: int | None = None
+    taper: Fraction = Fraction(1)
+    join: bool = False
+    tag: str = "sw"
+    network: str = "scale-up"
+    graph: nx.Graph[Any] | None = None

@@ -1,0 +1,186 @@
+"""Where topologies come from: shipped names, files, shapes, graphs, plain mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import Field
+
+from fabricsim.data_folders import data_folder
+from fabricsim.document import Document, read_document
+from fabricsim.errors import Fault, FaultList, InputError, close_match
+from fabricsim.fabric import Fabric
+from fabricsim.topology.grammar import SCHEMA, TopologyPart
+from fabricsim.topology.graphs import load_graph
+from fabricsim.topology.machine import build
+from fabricsim.topology.shapes import build_shape
+from fabricsim.validation import Part, shown, validate
+
+Spec = str | Path | Mapping[str, Any]
+
+
+class NamedPart(Part):
+    """A shipped topology or a file, with some parameters set."""
+
+    name: str = Field(description="a shipped name, or a file")
+    set: dict[str, Any] = Field(default_factory=dict, description="parameters and their values")
+
+
+class GraphFilePart(Part):
+    """A graph file, and what its edges leave out."""
+
+    graph: str = Field(description="a .graphml or .json file")
+    link: dict[str, Any] = Field(default_factory=dict, description="bandwidth and latency of edges with none")
+
+
+def resolve(spec: Spec, base: Path | None = None) -> Fabric:
+    """Return the fabric that a scenario's `topology:` states.
+
+    spec: a shipped name, a path (what has a suffix or a slash), {shape: …}, {name: …, set: {…}}, {graph: file},
+    or a whole topology as a mapping with levels. Paths start from `base`, else from the current folder. Raises
+    InputError with every fault found, keyed by path in `spec`, or with the file and line it is in.
+    """
+    base = base or Path()
+    if isinstance(spec, str | Path):
+        return _named(spec, {}, base)
+    if not isinstance(spec, Mapping):
+        raise InputError(f"{shown(spec)} is not a topology", _RIGHT)
+    forms = [key for key in _FORMS if key in spec]
+    if len(forms) > 1:
+        raise InputError(f"states {' and '.join(forms)} at once", "keep one of them")
+    if not forms and "name" not in spec:
+        raise InputError(f"has none of the keys {', '.join([*_FORMS, 'name'])}", _RIGHT)
+    return _FORMS[forms[0]](spec, base) if forms else _set(spec, base)
+
+
+def load_topology(name_or_path: str | Path, **parameters: Any) -> Fabric:
+    """Return a shipped topology or that of a file, with parameters set as given.
+
+    A name without a suffix is one that ships with the package. Raises InputError with every fault found.
+    """
+    faults = FaultList()
+    try:
+        return _named(name_or_path, parameters, Path())
+    except InputError as error:
+        for fault in error.faults:  # here a parameter is an argument, not a key below `set`
+            key = fault.key[1:] if not fault.file and fault.key[:1] == ("set",) else fault.key
+            faults.faults.append(replace(fault, key=key))
+    raise InputError(faults.faults)
+
+
+_RIGHT: Final = "write a name, a file, or {shape: ring, size: 8, link: {…}}"
+
+
+def _set(spec: Mapping[str, Any], base: Path) -> Fabric:
+    part = validate(NamedPart, spec)
+    faults = FaultList()
+    try:
+        return _named(part.name, part.set, base)
+    except InputError as error:
+        for fault in error.faults:
+            inside = fault.file or fault.key
+            faults.faults.append(fault if inside else replace(fault, key=("name",)))
+    raise InputError(faults.faults)
+
+
+def _graph(spec: Mapping[str, Any], base: Path) -> Fabric:
+    part = validate(GraphFilePart, spec)
+    return load_graph(base / part.graph, part.link)
+
+
+def _inline(spec: Mapping[str, Any], base: Path) -> Fabric:
+    return build(validate(TopologyPart, spec), spec, "topology")
+
+
+def _shape(spec: Mapping[str, Any], base: Path) -> Fabric:
+    return build_shape(spec)
+
+
+_FORMS: Final[Mapping[str, Callable[[Mapping[str, Any], Path], Fabric]]] = {
+    "shape": _shape,
+    "graph": _graph,
+    "levels": _inline,
+}
+"""What a mapping states, by the key that tells."""
+
+
+# -- files and names ---------------------------------------------------------------------------------------
+
+
+def _named(name: str | Path, settings: Mapping[str, Any], base: Path) -> Fabric:
+    is_path = isinstance(name, Path) or Path(name).suffix or "/" in name or "\\" in name
+    if not is_path:
+        return _file(_shipped_file(str(name)), settings)
+    path = base / name
+    if path.suffix.lower() in (".graphml", ".json") and not settings and _is_graph(path):
+        return load_graph(path, {})
+    return _file(path, settings)
+
+
+def _is_graph(path: Path) -> bool:
+    """Return whether a file named like a graph is one; a topology may be written as JSON too."""
+    if path.suffix.lower() == ".graphml" or not path.is_file():
+        return path.suffix.lower() == ".graphml"
+    value = read_document(path).value
+    return isinstance(value, Mapping) and "nodes" in value and "levels" not in value
+
+
+def _file(path: Path, settings: Mapping[str, Any]) -> Fabric:
+    document = read_document(path)
+    try:
+        part = validate(TopologyPart, document.value)
+        _check_header(part)
+        return build(part, document.value, path.stem, settings)
+    except InputError as error:
+        raise _located(document, error) from None
+
+
+def _check_header(part: TopologyPart) -> None:
+    if part.format is None:
+        raise InputError([Fault("is missing", f"add it: schema: {SCHEMA}", ("schema",))])
+
+
+def _located(document: Document, error: InputError) -> InputError:
+    """Give the faults of a file its name and lines; those of a setting are not in the file."""
+    of_settings = [fault for fault in error.faults if fault.key[:1] == ("set",)]
+    of_file = [fault for fault in error.faults if fault.key[:1] != ("set",)]
+    return InputError([*of_settings, *(document.locate(InputError(of_file)).faults if of_file else ())])
+
+
+def _shipped_file(name: str) -> Path:
+    files = shipped_files()
+    if name in files:
+        return files[name]
+    aliases = {alias: path for path in files.values() for alias in _header(path, "aliases", [])}
+    if name in aliases:
+        return aliases[name]
+    right = close_match(name, [*files, *aliases])
+    raise InputError(f"no topology {name!r} ships with fabricsim", f"{right}, or name a file with its suffix")
+
+
+def shipped_files() -> dict[str, Path]:
+    """Return the topology files that ship with the package, by name."""
+    files = {path.stem: path for path in data_folder("topologies").glob("*.yaml")}
+    return dict(sorted(files.items()))
+
+
+def shipped() -> dict[str, str]:
+    """Return the topologies that ship with the package: title by name, aliases in brackets."""
+    titles = {}
+    for name, path in shipped_files().items():
+        aliases = _header(path, "aliases", [])
+        titles[name] = _header(path, "title", "") + (f" ({', '.join(aliases)})" if aliases else "")
+    return titles
+
+
+def _header(path: Path, key: str, otherwise: Any) -> Any:
+    return read_document(path).value.get(key, otherwise)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a topology file, for editors."""
+    schema = TopologyPart.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": f"{SCHEMA} file"}

@@ -1,0 +1,178 @@
+"""Links, switches and devices by name: those that files share, and those of one file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from fabricsim.data_folders import data_folder
+from fabricsim.document import Document, read_document
+from fabricsim.errors import Fault, InputError, close_match
+from fabricsim.fabric import Device, Link
+from fabricsim.topology.grammar import DevicePart, LinkPart, RecordsPart, SwitchPart, TopologyPart
+from fabricsim.topology.parameters import Parameters
+from fabricsim.validation import validate
+
+RecordPart = LinkPart | SwitchPart | DevicePart
+KINDS: Final[Mapping[type[RecordPart], str]] = {
+    LinkPart: "links",
+    SwitchPart: "switches",
+    DevicePart: "devices",
+}
+"""The key under which files keep each kind of record."""
+
+_RATES: Final = ("bandwidth", "raw", "coding", "scale")
+"""What makes up a link's rate."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """All records that one file can name, by (kind, name): its own, and the shared ones."""
+
+    records: Mapping[tuple[str, str], RecordPart]
+    parameters: Parameters
+
+    def chain(self, part: RecordPart) -> Iterator[tuple[str, RecordPart]]:
+        """Yield (name, record) of every record that `part` builds on, the nearest first."""
+        kind = KINDS[type(part)]
+        seen: list[str] = []
+        while part.use is not None:
+            name = self.parameters.word(part.use)
+            if name in seen:
+                raise InputError(f"{name!r} builds on itself", "break the circle of `use`")
+            if (kind, name) not in self.records:
+                known = [key for of, key in self.records if of == kind]
+                raise InputError(f"{name!r} is not one of the {kind}", close_match(name, known))
+            seen.append(name)
+            part = self.records[kind, name]
+            yield name, part
+
+    def merged(self, part: RecordPart) -> dict[str, Any]:
+        """Return the values stated nearest, and as `scales` the factors on the rates stated there or nearer."""
+        values: dict[str, Any] = {"scales": ()}
+        for record in (*reversed([record for _, record in self.chain(part)]), part):
+            stated = {key: getattr(record, key) for key in record.model_fields_set - {"use", "evidence"}}
+            if stated.keys() & {
+                "raw",
+                "bandwidth",
+            }:  # a rate stated nearer replaces all that made up the other
+                values = {key: value for key, value in values.items() if key not in _RATES} | {"scales": ()}
+            if "scale" in stated:
+                values["scales"] = (*values["scales"], stated["scale"])
+            values |= stated
+        return values
+
+    def name(self, part: RecordPart, otherwise: str) -> str:
+        """Return the name of the record that `part` is or builds on, else `otherwise`."""
+        return next((name for name, _ in self.chain(part)), otherwise)
+
+    # -- the three kinds ----------------------------------------------------------------------------
+
+    def link(self, part: LinkPart, name: str) -> Link:
+        """Return the link that `part` states, called `name` unless it is a record unchanged.
+
+        bandwidth = raw × coding, both times every scale. Raises InputError for what is missing or contradicts.
+        """
+        values = self.merged(part)
+        if part.model_fields_set == {"use"}:
+            name = self.name(part, name)
+        rate, raw, coding = self._rates(values)
+        latency = self.parameters.quantity(values.get("latency", 0.0), "time")
+        return Link(name, rate, latency, raw, coding, values.get("lanes"), values.get("medium"))
+
+    def _rates(self, values: Mapping[str, Any]) -> tuple[int, int | None, float]:
+        numbers = self.parameters.numbers
+        scale = math.prod((factor.value(numbers) for factor in values["scales"]), start=Fraction(1))
+        if scale <= 0:
+            raise InputError("the scale is not above zero", "leave the link out instead")
+        if "raw" not in values:
+            if "bandwidth" not in values:
+                raise InputError("states no bandwidth", "add bandwidth: 50 GB/s, or raw and coding")
+            if "coding" in values:
+                raise InputError("states coding without raw", "write raw and coding, or only bandwidth")
+            rate = Fraction(self.parameters.quantity(values["bandwidth"], "bandwidth", 1))
+            return _whole(rate * scale), None, 1.0
+        if "bandwidth" in values:
+            raise InputError(
+                "states both raw and bandwidth", "bandwidth is raw × coding: state one of the two"
+            )
+        if "coding" not in values:
+            raise InputError(
+                "states raw without coding", "add coding, the share left after FEC and alignment"
+            )
+        coding = values["coding"].value(numbers)
+        if not 0 < coding <= 1:
+            raise InputError(f"{values['coding'].told(coding)} of raw", "coding is above 0 and at most 1")
+        raw = Fraction(self.parameters.quantity(values["raw"], "bandwidth", 1)) * scale
+        return _whole(raw * coding), _whole(raw), float(coding)
+
+    def switch(self, part: SwitchPart, name: str) -> Device:
+        """Return the switch that `part` states; `name` is for one that builds on no record."""
+        values = self.merged(part)
+        delay = self.parameters.quantity(values.get("delay", 0.0), "time")
+        return Device(self.name(part, name), "switch", True, delay, self._ports(values))
+
+    def device(self, part: DevicePart, name: str) -> tuple[Device, str]:
+        """Return the NPU that `part` states, and what it is called in node names."""
+        values = self.merged(part)
+        delay = self.parameters.quantity(values.get("delay", 0.0), "time")
+        forwards, packaged = bool(values.get("forwards")), values.get("per_package", 1)
+        device = Device(self.name(part, name), "npu", forwards, delay, self._ports(values), packaged)
+        return device, values.get("unit", "npu")
+
+    def _ports(self, values: Mapping[str, Any]) -> int | None:
+        return values["ports"].whole(self.parameters.numbers) if "ports" in values else None
+
+
+def _whole(rate: Fraction) -> int:
+    if rate < 1:
+        raise InputError("the bandwidth is below 1 B/s", "check raw, coding and scale")
+    return round(rate)
+
+
+def scaled(link: Link, factor: Fraction, name: str) -> Link:
+    """Return a link with its rates multiplied by `factor`."""
+    raw = None if link.raw is None else _whole(link.raw * factor)
+    return replace(link, name=name, bandwidth=_whole(link.bandwidth * factor), raw=raw)
+
+
+# -- where they come from -------------------------------------------------------------------------------
+
+
+def book_of(part: TopologyPart | None, parameters: Parameters) -> Book:
+    """Return the records that a file can name: its own take the place of shared ones."""
+    own: dict[tuple[str, str], RecordPart] = {}
+    for kind in KINDS.values() if part is not None else ():
+        own |= {(kind, name): record for name, record in getattr(part, kind).items()}
+    return Book({**shared(), **own}, parameters)
+
+
+@cache
+def shared() -> Mapping[tuple[str, str], RecordPart]:
+    """Return the records that ship with the package, by (kind, name). Raises InputError for a bad file."""
+    found: dict[tuple[str, str], RecordPart] = {}
+    for document in record_files():
+        try:
+            part = validate(RecordsPart, document.value)
+            for kind in KINDS.values():
+                _add(found, kind, getattr(part, kind))
+        except InputError as error:
+            raise document.locate(error) from None
+    return found
+
+
+def _add(found: dict[tuple[str, str], RecordPart], kind: str, records: Mapping[str, RecordPart]) -> None:
+    for name, record in records.items():
+        if (kind, name) in found:
+            raise InputError([Fault("is recorded in another file too", "keep one of them", (kind, name))])
+        found[kind, name] = record
+
+
+def record_files() -> list[Document]:
+    """Return the files of shared records."""
+    return [read_document(path) for path in sorted(Path(data_folder("topologies"), "records").glob("*.yaml"))]
