@@ -90,6 +90,9 @@ class Operation:
     after: tuple[str, ...] = ()
     barrier: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ranks", _column(self.ranks))
+
     @property
     def messages(self) -> int:
         """How many messages the operation sends in all."""

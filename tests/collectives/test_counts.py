@@ -48,6 +48,8 @@ COUNTS: dict[tuple[str, str], tuple[Callable[[int], int], Callable[[int], int]]]
     ("all-reduce", "recursive-doubling"): (log2, lambda n: n * log2(n)),
     ("all-reduce", "halving-doubling"): (lambda n: 2 * log2(n), lambda n: 2 * (n - 1)),
     ("all-gather", "recursive-doubling"): (log2, lambda n: n - 1),
+    ("all-gather", "halving-doubling"): (log2, lambda n: n - 1),
+    ("reduce-scatter", "halving-doubling"): (log2, lambda n: n - 1),
     ("reduce-scatter", "recursive-halving"): (log2, lambda n: n - 1),
 }
 PIPELINED = {("all-reduce", "tree"), ("broadcast", "ring"), ("broadcast", "tree")}

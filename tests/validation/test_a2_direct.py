@@ -12,7 +12,9 @@ from tests.validation.lab import ALPHA, BANDWIDTH, CUT_THROUGH, completion, run,
 
 @pytest.mark.parametrize("size", ["64 KiB", "1 MiB", "21 MiB"])
 @pytest.mark.parametrize("ranks", [2, 3, 7, 8, 16, 21])
-@pytest.mark.parametrize(("kind", "shots"), [("all-gather", 1), ("reduce-scatter", 1), ("all-reduce", 2), ("all-to-all", 1)])
+@pytest.mark.parametrize(
+    ("kind", "shots"), [("all-gather", 1), ("reduce-scatter", 1), ("all-reduce", 2), ("all-to-all", 1)]
+)
 def test_full_mesh(kind: str, shots: int, ranks: int, size: str) -> None:
     for model in (None, CUT_THROUGH):
         result = run(shape("full-mesh", size=ranks), kind, "direct", size, model=model)
