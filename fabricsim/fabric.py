@@ -20,12 +20,26 @@ from numpy.typing import NDArray
 
 from fabricsim.errors import FaultList, InputError, close_match
 from fabricsim.model import Model
-from fabricsim.units import format_bandwidth, format_time, parse_bandwidth, parse_time, to_ps
+from fabricsim.units import (
+    EXAMPLES,
+    MAX_AMOUNT,
+    MAX_SECONDS,
+    format_bandwidth,
+    format_time,
+    parse_bandwidth,
+    parse_time,
+    to_ps,
+)
 
 IntArray = NDArray[np.int64]
 KINDS: Final = ("npu", "cpu", "switch", "nic", "ocs")
 MAX_GRAPH_NODES: Final = 20_000
 """Above this `to_networkx` refuses: a node and its links cost NetworkX some 10 kB (measured)."""
+
+
+def _refuse_eternity(seconds: float, what: str) -> None:
+    if seconds > MAX_SECONDS:
+        raise InputError(f"{what} is more than a simulation can hold", EXAMPLES["time"])
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,9 @@ class Device:
     ports: int | None = None
     per_package: int = 1
 
+    def __post_init__(self) -> None:
+        _refuse_eternity(self.delay, f"the delay of {self.name!r}")
+
 
 @dataclass(frozen=True)
 class Link:
@@ -54,6 +71,13 @@ class Link:
     coding: float = 1.0
     lanes: int | None = None
     medium: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.bandwidth > MAX_AMOUNT:
+            raise InputError(
+                f"the bandwidth of {self.name!r} is more than a simulation can hold", EXAMPLES["bandwidth"]
+            )
+        _refuse_eternity(self.latency, f"the latency of {self.name!r}")
 
     @property
     def latency_ps(self) -> int:

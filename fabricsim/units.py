@@ -17,6 +17,12 @@ from fabricsim.errors import InputError
 
 PS_PER_S: Final = 10**12
 
+MAX_AMOUNT: Final = 2**60
+"""Bytes, and bytes per second, beyond which sums in 64 bits could overflow: an exbibyte."""
+
+MAX_SECONDS: Final = 10**6
+"""Simulated seconds beyond which sums of picoseconds in 64 bits could overflow: eleven days."""
+
 _DECIMAL = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18}
 _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _PREFIX = _DECIMAL | _BINARY

@@ -15,7 +15,15 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, Wi
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from fabricsim.errors import Fault, InputError, close_match
-from fabricsim.units import EXAMPLES, parse_bandwidth, parse_share, parse_size, parse_time
+from fabricsim.units import (
+    EXAMPLES,
+    MAX_AMOUNT,
+    MAX_SECONDS,
+    parse_bandwidth,
+    parse_share,
+    parse_size,
+    parse_time,
+)
 
 T = TypeVar("T")
 P = TypeVar("P", bound="Part")
@@ -209,13 +217,6 @@ ListOf = Annotated[tuple[T, ...], BeforeValidator(checked(_entries_of))]
 """A list in a file, an immutable tuple in the model."""
 
 
-MAX_COUNT: Final = 2**60
-"""Bytes, and bytes per second, beyond which 64-bit sums could overflow; an exabyte is less."""
-
-MAX_TIME: Final = 10.0**6
-"""Seconds that a clock of picoseconds counts in 64 bits with room for sums: eleven days."""
-
-
 def within(
     parse: Callable[[object], Any], kind: str, least: int, most: float, words: str = "negative"
 ) -> Callable[[object], Any]:
@@ -236,22 +237,22 @@ def _text(kind: str) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": EXAMPLES[kind]})
 
 
-Size = Annotated[int, BeforeValidator(within(parse_size, "size", 0, MAX_COUNT)), _text("size")]
+Size = Annotated[int, BeforeValidator(within(parse_size, "size", 0, MAX_AMOUNT)), _text("size")]
 """Bytes, 0 or more, from text such as `64 KiB`."""
 
 PositiveSize = Annotated[
-    int, BeforeValidator(within(parse_size, "size", 1, MAX_COUNT, "zero")), _text("size")
+    int, BeforeValidator(within(parse_size, "size", 1, MAX_AMOUNT, "zero")), _text("size")
 ]
 """Bytes, 1 or more, from text such as `64 KiB`."""
 
 Bandwidth = Annotated[
     int,
-    BeforeValidator(within(parse_bandwidth, "bandwidth", 1, MAX_COUNT, "less than 1 B/s")),
+    BeforeValidator(within(parse_bandwidth, "bandwidth", 1, MAX_AMOUNT, "less than 1 B/s")),
     _text("bandwidth"),
 ]
 """Bytes per second, 1 or more, from text such as `400 Gbit/s`."""
 
-Time = Annotated[float, BeforeValidator(within(parse_time, "time", 0, MAX_TIME)), _text("time")]
+Time = Annotated[float, BeforeValidator(within(parse_time, "time", 0, MAX_SECONDS)), _text("time")]
 """Seconds, 0 or more, from text such as `350 ns`."""
 
 Share = Annotated[

@@ -102,7 +102,7 @@ class Scenario:
         """Return the machine. A file named in the scenario is relative to it, one named in a setting to here."""
         named = governing(self.overrides, ("topology",))
         with self._located("topology"):
-            return resolve(self.parts.topology, Path() if named and not named.origin else self.base)
+            return _resolved(self.parts.topology, Path() if named and not named.origin else self.base)
 
     def schedule(self, fabric: Fabric) -> Schedule:
         """Return who sends what to whom on `fabric`, and after what."""
@@ -208,6 +208,17 @@ def scenario_of(
     scenario = Scenario(document, data, base, parts, overrides)
     scenario.points()  # a bad value in a sweep is found now, not after the first point has run
     return scenario
+
+
+def _resolved(spec: Any, base: Path) -> Fabric:
+    """Return the fabric; a fault of a whole file, which has no line of its own, belongs to whoever named the file."""
+    try:
+        return resolve(spec, base)
+    except InputError as error:
+        raise InputError(
+            Fault(str(replace(fault, right="")), fault.right) if fault.file and fault.line is None else fault
+            for fault in error.faults
+        ) from None
 
 
 def _check(parts: ScenarioPart, data: Mapping[str, Any]) -> None:

@@ -75,9 +75,7 @@ def bind(entries: Sequence[Entry], fabric: Fabric, seed: int) -> Schedule:
         lost = _unreachable(fabric, operation)
         if lost:
             a, b = (fabric.node_name(rank) for rank in lost[0])
-            more = (
-                f", nor between {len(lost) - 1} other pairs that exchange messages" if len(lost) > 1 else ""
-            )
+            more = f" ({len(lost)} pairs in all)" if len(lost) > 1 else ""
             stated = "ranks" in entry.model_fields_set
             faults.add(
                 f"there is no path from {a} to {b}{more}",

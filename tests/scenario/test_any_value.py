@@ -64,7 +64,11 @@ def bound(data: Any) -> bool:
     """Return whether the scenario binds at every point; anything but bad input passes through."""
     try:
         for point in parse_scenario(data).points():
-            point.bind(point.fabric())
+            fabric = point.fabric()
+            point.bind(fabric)
+            assert min(fabric.bandwidth) > 0 <= min(fabric.latency_ps), (
+                "what engines read does not fit their arrays"
+            )
     except InputError:
         return False
     return True
