@@ -64,7 +64,7 @@ def _path(name: str | Path) -> Path:
     if name not in shipped:
         right = close_match(name, shipped)
         raise InputError(
-            f"no scenario {name!r} ships with fabricsim", f"{right}, or name a file with its suffix"
+            f"no scenario {name!r} ships with fabricsim", f"{right} (a file is named with its suffix)"
         )
     return shipped[name]
 
