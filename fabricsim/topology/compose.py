@@ -19,7 +19,9 @@ from fabricsim.topology.level import Level
 from fabricsim.topology.wiring import Tier, Wiring, fault, wire
 
 MAX_RANKS: Final = 2**24
-_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(?<![0-9])")
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+COUNTED_WORD: Final = re.compile(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z_-])?")
+"""A word that an index follows: no digit last, or the index could not be told from it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def _composed(
     model: Model,
     about: About,
 ) -> Fabric:
-    _check_levels(levels, naming)
+    check_levels(levels, naming)
     ranks = math.prod(level.members for level in levels)
     wirings, tiers = _wired(levels, ranks)
     _check_ports(levels, wirings, tiers, device)
@@ -103,16 +105,20 @@ def _wired(levels: Sequence[Level], ranks: int) -> tuple[list[Wiring], dict[str,
 # -- checks ----------------------------------------------------------------------------------------------
 
 
-def _check_levels(levels: Sequence[Level], naming: Naming) -> None:
+NAME_RIGHT: Final = "use letters, digits, - and _, a letter first; no digit last where an index follows"
+
+
+def check_levels(levels: Sequence[Level], naming: Naming) -> None:
+    """Raise InputError, keyed from the list of levels, for names that clash and members that cannot be."""
     faults = FaultList()
     if not levels:
         faults.add("there is no level", "give at least one")
     for index, level in enumerate(levels):
         with faults.at():
-            if level.members < 1:
-                raise fault(index, "members", f"{level.members} members are too few", "give 1 or more")
             if not naming.flat:
                 _check_words(levels, index, naming)
+            if level.members < 1:
+                raise fault(index, "members", f"{level.members} members are too few", "give 1 or more")
     faults.raise_if_any()
     ranks = math.prod(level.members for level in levels)
     if ranks > MAX_RANKS:
@@ -125,10 +131,10 @@ def _check_words(levels: Sequence[Level], index: int, naming: Naming) -> None:
     below = [naming.unit, *(inner.name for inner in levels[:index])]
     if level.name in below:
         raise fault(index, "name", f"{level.name!r} is the name of two levels", "name each level once")
-    for key, word in (("name", level.name), ("tag", level.tag)):
-        if not _WORD.fullmatch(word):
-            right = "use letters, digits, - and _, with a letter first and no digit last: an index follows"
-            raise fault(index, key, f"{word!r} cannot be part of a node's name", right)
+    if not (COUNTED_WORD if index < len(levels) - 1 else _WORD).fullmatch(level.name):
+        raise fault(index, "name", f"{level.name!r} cannot be part of a node's name", NAME_RIGHT)
+    if not COUNTED_WORD.fullmatch(level.tag):
+        raise fault(index, "tag", f"{level.tag!r} cannot be part of a node's name", NAME_RIGHT)
     if level.tag in below:
         what = f"{level.tag!r} is already the name of what the level is made of"
         raise fault(index, "tag", what, "call its switches otherwise")

@@ -208,7 +208,9 @@ class LevelPart(Part):
     )
     join: bool = Field(False, description="uplinks_of: all planes and rails meet in the same switches")
     tag: Word = Field("sw", description="what its switches are called in node names")
-    network: Literal["scale-up", "scale-out"] = "scale-up"
+    network: Literal["package", "scale-up", "scale-out"] = Field(
+        "scale-up", description="what its links count as: inside a package, scale-up or scale-out"
+    )
     graph: GraphPart | None = Field(None, description="rule graph: which members meet")
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import About, Evidence, Fabric
 from fabricsim.model import Model
-from fabricsim.topology.compose import Naming, compose
+from fabricsim.topology.compose import COUNTED_WORD, NAME_RIGHT, Naming, check_levels, compose
 from fabricsim.topology.evidence import evidence_of
 from fabricsim.topology.expressions import Expression
 from fabricsim.topology.grammar import GraphPart, LevelPart, TopologyPart
@@ -50,7 +50,12 @@ def _built(part: TopologyPart, value: Mapping[str, Any], name: str, parameters: 
     _check_records(part, book, faults)
     with faults.at("device"):
         device, unit = book.device(part.device, "npu")
+        if not COUNTED_WORD.fullmatch(unit):
+            raise InputError([Fault(f"{unit!r} cannot be part of a node's name", NAME_RIGHT, ("unit",))])
     levels = _levels(part, book, faults)
+    faults.raise_if_any()
+    with faults.at("levels"):
+        check_levels(levels, Naming(unit))
     with faults.at():
         own = evidence_of(value, part.evidence)
     faults.raise_if_any()

@@ -24,10 +24,8 @@ MAX_EDGES: Final = 3_000_000
 def _check(level: Level, edges: int) -> None:
     if edges > MAX_EDGES:
         what = f"{level.members} members joined by {level.rule} need {edges} edges"
-        raise InputError(
-            what,
-            f"one level has at most {MAX_EDGES}: divide it into two levels",
-        )
+        right = f"one level has at most {MAX_EDGES}: divide it into two levels"
+        raise InputError([Fault(what, right, ("members",))])
 
 
 def _none(level: Level, switches: int) -> nx.Graph[Any]:
