@@ -188,7 +188,7 @@ class About:
     counts: Mapping[str, int] = field(default_factory=dict)
     tapers: Mapping[str, float] = field(default_factory=dict)
     networks: Mapping[str, str] = field(default_factory=dict)
-    """Which network each level belongs to, `scale-up` or `scale-out`; scale-up where a level is not named."""
+    """What each level belongs to: `package`, `scale-up` or `scale-out`; scale-up where a level is not named."""
     levels: tuple[LevelInfo, ...] = ()
 
 

@@ -6,6 +6,7 @@ all-to-all bound are different things and are told apart.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -144,25 +145,36 @@ def bisection(fabric: Fabric, pairs: Pairs) -> tuple[int, bool]:
     """Return the smallest capacity [B/s, one direction] between two halves of the NPUs, and whether that is proven.
 
     Halves are cut along each coordinate of the machine; switches fall on whichever side makes the cut smaller
-    (a minimum cut). Every figure is an upper bound of the true bisection. It is proven where uniform all-to-all
-    shows as much: if every NPU can send λ in all, any halving of N NPUs is crossed by λ·N²/(4(N−1)); and on
-    fabrics whose NPUs meet only in switches, where all halves together can send no more than they inject and
-    spraying over a non-blocking Clos carries every permutation (Beneš 1965).
+    (a minimum cut), so the figure is never below the true bisection. It is proven where a lower bound meets it:
+    if uniform all-to-all carries λ for each of N NPUs, any halving is crossed by λ·N²/(4(N−1)); and where NPUs
+    meet in one tree of switched tiers, no halving is cheaper an NPU than injection over the product of tapers.
     """
     if fabric.ranks < 2:
         return 0, False
     cut = min(_cut(fabric, half) for half in _halves(fabric))
     half, ranks = fabric.ranks // 2, fabric.ranks
     rate = all_to_all_bound(fabric, pairs) * fabric.model.wire(fabric.model.mtu) / fabric.model.mtu
-    proven = cut <= rate * half * (ranks - half) / (ranks - 1) * (1 + 1e-9)
-    only_switched = not np.any((fabric.src < ranks) & (fabric.dst < ranks))
-    full = cut >= half * int(port_sums(fabric).min()) and only_switched and len(fabric.levels) == 1
-    return cut, bool(proven or full or _clos(fabric))
+    least = max(rate * half * (ranks - half) / (ranks - 1), half * _tree_rate(fabric))
+    return cut, bool(cut <= least * (1 + 1e-9))
 
 
-def _clos(fabric: Fabric) -> bool:
-    """Return whether the machine is a tree of switched tiers, whose smallest cut runs along its outermost level."""
-    return bool(fabric.about.tapers) and not np.any((fabric.src < fabric.ranks) & (fabric.dst < fabric.ranks))
+def _tree_rate(fabric: Fabric) -> float:
+    """Return what an NPU can at least send across any halving through a tree of switched tiers, 0 if there is none.
+
+    With d ports down and d/t up, putting a of a switch's d NPUs on one side costs min(a, d − a + d/t) channels, so
+    never less than 1/t an NPU; by induction the tapers of the tiers multiply.
+    """
+    linked = [info for info in fabric.about.levels if info.links]
+    bottom = [info for info in linked if info.planes and not info.attached]
+    top = [info for info in linked if info.attached]
+    if len(bottom) != 1 or not all(info.planes for info in top):
+        return 0.0
+    own = np.repeat(fabric.level == fabric.levels.index(bottom[0].name), 2) & (
+        fabric.channel_src < fabric.ranks
+    )
+    sums = np.bincount(fabric.channel_src[own], weights=fabric.bandwidth[own], minlength=fabric.ranks)
+    taper = math.prod(max(1.0, value) for value in fabric.about.tapers.values())
+    return float(sums.min()) / taper
 
 
 def _halves(fabric: Fabric) -> list[NDArray[np.bool_]]:

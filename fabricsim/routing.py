@@ -5,9 +5,12 @@ channels that come one hop nearer, in order of their ids; a policy picks one of 
 
     minimal   the first
     ecmp      splitmix64(seed, src, dst, message, node) mod n, per message; `hash: pair` leaves the message out
-    spray     (splitmix64(seed, message, node) + packet index) mod n, per packet
+    spray     (splitmix64(seed, message, node) + packet index // stride) mod n, per packet, where stride is the
+              product of the candidates there were at the nodes before
 
-so that a choice depends on names alone, never on the order in which things happen.
+With the stride a message's packets take all their paths in turn. Without it, packets that meet in a second-tier
+switch would agree in their index mod n, and all take one of its n channels. A choice depends on names alone,
+never on the order in which things happen.
 """
 
 from __future__ import annotations
@@ -168,6 +171,7 @@ class Choice:
     dst: IntArray
     message: IntArray
     packet: IntArray
+    stride: IntArray
     node: IntArray
     n: IntArray
 
@@ -185,7 +189,8 @@ def _ecmp(choice: Choice) -> IntArray:
 def _spray(choice: Choice) -> IntArray:
     value = splitmix64(choice.seed, choice.message, choice.node)
     with np.errstate(over="ignore"):
-        return ((value + choice.packet.astype(np.uint64)) % choice.n.astype(np.uint64)).astype(np.int64)
+        turn = value + (choice.packet // choice.stride).astype(np.uint64)
+    return (turn % choice.n.astype(np.uint64)).astype(np.int64)
 
 
 POLICIES: Final[Mapping[str, Callable[[Choice], IntArray]]] = {
@@ -234,14 +239,17 @@ def _walk(
         raise InputError(f"there is no path from {a} to {b}", "join them, or let the nodes between forward")
     walked = np.full((len(message), int(length.max(initial=0))), -1, np.int64)
     pick = POLICIES[routing.policy]
-    node, alive = src.copy(), np.arange(len(message))
+    node, stride, alive = src.copy(), np.ones(len(message), np.int64), np.arange(len(message))
     for hop in range(walked.shape[1]):
         at, to = node[alive], row[alive]
         n = hops.counts[to, at].astype(np.int64)
-        choice = Choice(seed, routing.hash, src[alive], dst[alive], message[alive], packet[alive], at, n)
+        choice = Choice(
+            seed, routing.hash, src[alive], dst[alive], message[alive], packet[alive], stride[alive], at, n
+        )
         channel = hops.channels[hops.starts[to, at] + pick(choice)].astype(np.int64)
         walked[alive, hop] = channel
         node[alive] = fabric.channel_dst[channel]
+        stride[alive] *= n
         alive = alive[node[alive] != dst[alive]]
     return walked
 

@@ -8,6 +8,7 @@ operation asks for a barrier.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -124,6 +125,17 @@ class Messages:
         return len(self.src)
 
 
+def _expanded(index: int, operation: Operation) -> Iterator[tuple[NDArray[Any], ...]]:
+    """Yield the columns of Messages for each entry in an operation's list of rounds, repeats expanded."""
+    number = 0
+    for r in operation.rounds:
+        delay = np.zeros(r.messages) if r.delay is None else r.delay
+        rounds = np.repeat(np.arange(number, number + r.repeat), r.messages)
+        tiled = (np.tile(column, r.repeat) for column in (r.src, r.dst, r.size, delay))
+        yield (np.full(len(rounds), index), rounds, *tiled)
+        number += r.repeat
+
+
 @dataclass(frozen=True, eq=False)
 class Schedule:
     """A whole workload: operations that start together at 0 unless one names others in `after`."""
@@ -145,22 +157,17 @@ class Schedule:
     @cached_property
     def messages(self) -> Messages:
         """Every message, repeats expanded; a message's index here is its id."""
-        columns: list[list[NDArray[Any]]] = [[], [], [], [], [], []]
-        for index, operation in enumerate(self.operations):
-            number = 0
-            for r in operation.rounds:
-                rounds = np.repeat(np.arange(number, number + r.repeat), r.messages)
-                delay = np.zeros(r.messages) if r.delay is None else r.delay
-                tiled = (np.tile(column, r.repeat) for column in (r.src, r.dst, r.size, delay))
-                for column, values in zip(
-                    columns, (np.full(len(rounds), index), rounds, *tiled), strict=True
-                ):
-                    column.append(values)
-                number += r.repeat
-        whole = [np.concatenate(column) if column else np.zeros(0, np.int64) for column in columns]
-        for column in whole:
+        parts = [
+            part for index, operation in enumerate(self.operations) for part in _expanded(index, operation)
+        ]
+        columns = (
+            [np.concatenate(column) for column in zip(*parts, strict=True)]
+            if parts
+            else [np.zeros(0, np.int64)] * 6
+        )
+        for column in columns:
             column.flags.writeable = False
-        return Messages(*whole)
+        return Messages(*columns)
 
     @cached_property
     def digest(self) -> str:

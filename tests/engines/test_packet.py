@@ -7,7 +7,8 @@ import pytest
 from fabricsim.model import Endpoint, Model, transmit_ps
 from fabricsim.routing import Routing, routes
 from fabricsim.schedule import Round, Schedule
-from tests.engines.lab import fabric_of, messages, operation, path, simulate, star
+from fabricsim.topology import resolve
+from tests.engines.lab import LINK, fabric_of, messages, operation, path, simulate, star
 
 NS = 1000
 TX = 81_920  # 4096 B at 50 GB/s
@@ -196,6 +197,14 @@ def test_spray_uses_every_path_evenly_and_ecmp_one_a_message() -> None:
     assert sorted(spray.channel_packets.tolist()) == [10] * 8 + [40] * 2
     ecmp = simulate(fabric, messages((0, 1, 4096 * 40)), policy="ecmp")
     assert ecmp.channel_packets.tolist() == [40] * 4
+
+
+def test_spray_uses_all_paths_of_a_two_tier_tree_in_turn() -> None:
+    """Four first choices times four second ones: 64 packets take each of the 16 paths four times."""
+    fabric = resolve({"shape": "fat-tree", "k": 8, "link": LINK})
+    record = simulate(fabric, messages((0, 127, 64 * 4096)), policy="spray")
+    by_load = np.unique(record.channel_packets, return_counts=True)
+    assert [column.tolist() for column in by_load] == [[4, 16, 64], [2 * 16, 2 * 4, 2]]
 
 
 def test_hash_by_pair_keeps_all_messages_of_a_pair_together() -> None:
