@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
@@ -32,7 +32,11 @@ class Parameters:
         if value not in self.texts:
             right = close_match(value, self.texts) if self.texts else EXAMPLES[kind]
             raise InputError(f"{value!r} is not a parameter that states a {kind}", right)
-        found: T = PARSERS[kind](self.texts[value])  # type: ignore[assignment]
+        try:
+            found: T = PARSERS[kind](self.texts[value])  # type: ignore[assignment]
+        except InputError as error:
+            told = [replace(fault, what=f"parameter {value}: {fault.what}") for fault in error.faults]
+            raise InputError(told) from None
         if found < least:
             raise InputError(f"{value} is {self.texts[value]!r}, which is too small", EXAMPLES[kind])
         return found

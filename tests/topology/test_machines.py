@@ -1,0 +1,250 @@
+"""Shipped machines have the counts that are published, and say where every number comes from."""
+
+from collections import Counter
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fabricsim.document import Document, read_document
+from fabricsim.errors import InputError
+from fabricsim.fabric import Fabric
+from fabricsim.routing import POLICIES, unreachable
+from fabricsim.topology import load_topology, resolve, shipped
+from fabricsim.topology.evidence import numbers_in, uncovered
+from fabricsim.topology.grammar import RoutingPart
+from fabricsim.topology.loader import shipped_files
+from fabricsim.topology.machine import built_counts
+from fabricsim.topology.records import KINDS, record_files
+from tests.topology.lab import by_end, degrees
+
+UB = 0.9375 * 0.994  # share of the raw rate of a UB link that is left after FEC and alignment
+
+
+@pytest.fixture(scope="module", params=sorted(shipped()))
+def fabric(request: pytest.FixtureRequest) -> Fabric:
+    return load_topology(request.param)
+
+
+# -- every machine -----------------------------------------------------------------------------------------
+
+
+def test_a_machine_has_its_file_s_name_and_a_title(fabric: Fabric) -> None:
+    assert shipped()[fabric.name].startswith(fabric.about.title)
+    assert fabric.about.title
+
+
+def test_published_counts_are_met_and_checked(fabric: Fabric) -> None:
+    built = built_counts(fabric)
+    assert fabric.about.counts
+    assert {key: built[key] for key in fabric.about.counts} == fabric.about.counts
+
+
+def test_every_rank_reaches_every_other(fabric: Fabric) -> None:
+    others = np.arange(1, fabric.ranks)
+    assert unreachable(fabric, np.zeros(len(others), np.int64), others) == []
+    assert unreachable(fabric, others, np.zeros(len(others), np.int64)) == []
+
+
+def test_the_default_policy_exists(fabric: Fabric) -> None:
+    assert fabric.policy in POLICIES
+    assert set(RoutingPart.model_fields["policy"].annotation.__args__) == set(POLICIES)
+
+
+def test_no_channel_takes_no_time(fabric: Fabric) -> None:
+    assert np.all(fabric.latency_ps > 0)
+    assert np.all(fabric.bandwidth > 0)
+
+
+def test_names_lead_back_to_ids(fabric: Fabric) -> None:
+    names = [fabric.node_name(node) for node in range(fabric.nodes)]
+    assert len(set(names)) == fabric.nodes
+    assert [fabric.node(name) for name in names] == list(range(fabric.nodes))
+
+
+def test_it_goes_through_networkx_and_back(fabric: Fabric) -> None:
+    assert by_end(Fabric.from_networkx(fabric.to_networkx())) == by_end(fabric)
+
+
+# -- evidence ------------------------------------------------------------------------------------------------
+
+
+def files() -> list[Document]:
+    return [read_document(path) for path in shipped_files().values()]
+
+
+def covering_keys(value: dict[str, Any]) -> list[str]:
+    """Return the evidence keys of a file, its own records' included."""
+    keys = list(value.get("evidence", {}))
+    for kind in KINDS.values():
+        for name, record in value.get(kind, {}).items():
+            keys += [f"{kind}.{name}.{key}" for key in record.get("evidence", {})]
+    return keys
+
+
+@pytest.mark.parametrize("document", [*files(), *record_files()], ids=lambda d: Path(d.file).stem)
+def test_every_number_that_ships_has_evidence(document: Document) -> None:
+    assert uncovered(document.value, covering_keys(document.value)) == []
+    assert list(numbers_in(document.value))
+
+
+def test_numbers_are_found_wherever_they_stand() -> None:
+    value = {
+        "name": "x 1", "parameters": {"n": 4, "text": "hosts"}, "counts": {"pod.switches": 2},
+        "levels": [{"name": "pod", "members": "2 * n", "link": "ub-x4-pcb", "ports": [1, "n"]}, {"ports": 1}],
+        "model": {"mtu": "4 KiB", "on": True},
+    }  # fmt: skip
+    assert Counter(".".join(path) for path in numbers_in(value)) == Counter(
+        ["parameters.n", "counts.pod.switches", "levels.pod.members", "levels.pod.ports.0", "levels.1.ports",
+         "model.mtu"]
+    )  # fmt: skip
+    assert uncovered(value, ["levels.pod", "counts", "parameters"]) == ["levels.1.ports", "model.mtu"]
+
+
+def test_the_longest_key_speaks_for_a_number(fabric: Fabric) -> None:
+    entries = [entry for entry in fabric.about.evidence if not entry.key.startswith(tuple(KINDS.values()))]
+    value = read_document(shipped_files()[fabric.name]).value
+    assert sum(entry.numbers for entry in entries) == len(list(numbers_in(value)))
+    assert {entry.confidence for entry in fabric.about.evidence} <= {
+        "published",
+        "reported",
+        "inferred",
+        "assumed",
+    }
+    assert all(entry.source for entry in fabric.about.evidence)
+
+
+def test_records_bring_their_evidence() -> None:
+    keys = {entry.key for entry in load_topology("ub-mesh-rack").about.evidence}
+    # the copper link builds on the one of the board, whose raw rate it takes
+    assert {"links.ub-x4-pcb.raw", "links.ub-x4-copper.latency", "devices.ub-mesh-npu.ports"} <= keys
+    assert not any("nvlink" in key for key in keys)
+
+
+def test_evidence_of_nothing_is_refused() -> None:
+    spec = {
+        "levels": [{"name": "board", "members": 4, "rule": "none"}],
+        "evidence": {"levels.bord": {"confidence": "assumed", "source": "x"}},
+    }
+    with pytest.raises(InputError, match=r"evidence\.levels\.bord: there is no number .* 'levels\.board'"):
+        resolve(spec)
+
+
+# -- each machine by its arithmetic ----------------------------------------------------------------------------
+
+
+def rates(fabric: Fabric) -> set[int]:
+    """Return the rates at which NPUs send in all, one direction."""
+    sums = np.zeros(fabric.nodes, np.int64)
+    np.add.at(sums, fabric.channel_src, fabric.bandwidth)
+    return set(sums[: fabric.ranks].tolist())
+
+
+def test_hgx_h100() -> None:
+    fabric = load_topology("hgx-h100")
+    assert degrees(fabric) == {("npu", 18): 8, ("switch", 5 * 8): 2, ("switch", 4 * 8): 2}
+    assert rates(fabric) == {18 * 25 * 10**9}
+    assert [len(fabric.links_between(0, fabric.node(f"server/sw{p}"))) for p in range(4)] == [5, 4, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("servers", "leaves", "spines"), [(1, 8, 1), (4, 8, 1), (32, 8, 4), (64, 16, 8), (128, 32, 16)]
+)
+def test_rails_grow_as_the_ports_of_leaves_and_spines_allow(servers: int, leaves: int, spines: int) -> None:
+    # leaves: one for each rail and 32 servers; spines: as many as give every uplink one of 64 ports
+    fabric = load_topology("hgx-h100-rail", servers=servers)
+    levels = {info.name: info for info in fabric.about.levels}
+    assert leaves == 8 * -(-servers // 32)
+    assert spines == -(-servers * 8 // 64)
+    assert levels["group"].copies * levels["group"].planes == leaves
+    assert levels["cluster"].switches == spines
+    assert fabric.ranks == 8 * servers
+    assert rates(fabric) == {(18 * 25 + 50) * 10**9}
+    assert fabric.about.networks == {"group": "scale-out", "cluster": "scale-out"}
+    used = degrees(fabric)
+    assert max(d for kind, d in used if kind == "switch") <= 64
+
+
+@pytest.mark.parametrize("taper", [1, 2, 4])
+def test_rails_taper(taper: int) -> None:
+    fabric = load_topology("hgx-h100-rail", servers=16, taper=taper)
+    assert fabric.about.tapers == {"group": taper}
+    assert int((fabric.level == 2).sum()) == 16 * 8 // taper
+
+
+def test_gpu_k_of_every_server_meets_in_leaf_k() -> None:
+    fabric = load_topology("hgx-h100-rail", servers=3)
+    for server in range(3):
+        for gpu in range(8):
+            leaf = fabric.node(f"cluster/group0/leaf{gpu}")
+            assert (
+                len(fabric.links_between(fabric.node(f"cluster/group0/server{server}/gpu{gpu}"), leaf)) == 1
+            )
+
+
+def test_gb200_nvl72() -> None:
+    fabric = load_topology("gb200-nvl72")
+    assert degrees(fabric) == {("npu", 18): 72, ("switch", 72): 18}
+    assert rates(fabric) == {18 * 50 * 10**9}
+    assert Counter(fabric.plane.tolist()) == dict.fromkeys(range(18), 72)
+    # the vendor's sum counts both directions
+    assert 2 * int(fabric.bandwidth[::2].sum()) == pytest.approx(130e12, rel=0.01)
+
+
+def test_cloudmatrix384() -> None:
+    fabric = load_topology("cloudmatrix384")
+    nodes, dies, planes, above = 48, 16, 7, 16
+    assert fabric.ranks == nodes * dies
+    assert degrees(fabric) == {
+        ("npu", planes + 1): nodes * dies,
+        ("switch", dies + above): nodes * planes,
+        ("switch", nodes): planes * above,
+    }
+    assert fabric.link_count == nodes * dies // 2 + nodes * dies * planes + nodes * planes * above
+    assert rates(fabric) == {270 * 10**9 + planes * round(28e9 * UB)}
+    assert fabric.about.tapers == {"node": 1.0}
+    assert not fabric.forwards[: fabric.ranks].any()
+    assert load_topology("atlas900-a3").digest == fabric.digest
+
+
+def test_planes_of_cloudmatrix384_are_apart() -> None:
+    fabric = load_topology("cloudmatrix384")
+    of_switch = np.full(fabric.nodes, -1)
+    for end in (fabric.src, fabric.dst):
+        switched = end >= fabric.ranks
+        of_switch[end[switched]] = fabric.plane[switched]
+    for end in (fabric.src, fabric.dst):
+        switched = end >= fabric.ranks
+        assert np.array_equal(of_switch[end[switched]], fabric.plane[switched])
+
+
+def test_ub_mesh_rack() -> None:
+    fabric = load_topology("ub-mesh-rack")
+    assert degrees(fabric) == {("npu", 14): 64}
+    assert rates(fabric) == {14 * round(56e9 * UB)}
+    assert fabric.forwards.all()
+    assert {link.raw for link in fabric.links} == {56 * 10**9}
+
+
+def test_the_grammar_s_example() -> None:
+    """The pod of 128 cabinets, with its numbers derived from ports alone."""
+    spec = {
+        "parameters": {"mesh_ports": 7, "up_ports": 8, "taper": 2, "cabinets": 128},
+        "device": {"use": "ascend-950dt", "ports": 18},
+        "budget": {"ports": "mesh_ports + up_ports <= 18"},
+        "levels": [
+            {"name": "board", "members": 8, "rule": "full-mesh", "ports": "mesh_ports", "link": "ub-x4-pcb"},
+            {"name": "cabinet", "members": 8, "rule": "switched", "planes": "up_ports", "taper": "taper",
+             "switch": "ub-l1", "link": "ub-x4-copper"},
+            {"name": "pod", "members": "cabinets", "rule": "switched", "uplinks_of": "cabinet",
+             "switch": "ub-l2", "link": "ub-x4-optical"},
+        ],
+    }  # fmt: skip
+    fabric = resolve(spec)
+    assert fabric.ranks == 8192
+    assert degrees(fabric) == {("npu", 15): 8192, ("switch", 64 + 32): 128 * 8, ("switch", 128): 8 * 32}
+    assert fabric.about.tapers == {"cabinet": 2.0}
+    assert fabric.node_name(8191) == "pod/cabinet127/board7/npu7"
+    assert prod(fabric.groups[0].shape) == 8192
