@@ -7,9 +7,12 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fabricsim.document import read_document
+from fabricsim.document import parse_document, read_document
 from fabricsim.errors import InputError, UsageError
+from fabricsim.fabric import Fabric
 from fabricsim.topology import SHAPES, json_schema, load_topology, parse_settings, resolve, shipped
 from fabricsim.topology.loader import shipped_files
 
@@ -80,10 +83,10 @@ def test_parameters_are_set_as_arguments_in_a_mapping_and_as_text(written: Path)
     assert fabric.ranks == 2 * 3 * 4
     assert fabric.links[2].latency_ps == 1_000_000
     assert fabric.links[1].name == "nvlink4"
-    settings = {"boards": 3, "planes": 1, "reach": "1 us", "wire": "nvlink4"}
-    assert resolve({"name": "small.yaml", "set": settings}, written.parent).digest == fabric.digest
+    values = {"boards": 3, "planes": 1, "reach": "1 us", "wire": "nvlink4"}
+    assert resolve({"name": "small.yaml", "set": values}, written.parent).digest == fabric.digest
     texts = parse_settings(["boards=3", "planes=1", "reach=1 us", "wire=nvlink4"])
-    assert texts == settings
+    assert texts == values
 
 
 def test_published_counts_hold_for_the_machine_as_shipped_only(written: Path) -> None:
@@ -157,7 +160,7 @@ def test_all_mistakes_are_told_at_once(written: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("values", "said"),
     [
         ({"board": 3}, "set.board: 'board' is not a parameter of this topology; did you mean 'boards'"),
         ({"boards": "3"}, "set.boards: '3' is not a number; as shipped it is 4"),
@@ -172,12 +175,12 @@ def test_all_mistakes_are_told_at_once(written: Path) -> None:
         ({"reach": "5 GB"}, r"levels\.2\.link: parameter reach: '5 GB' is not a time"),
     ],
 )  # fmt: skip
-def test_a_bad_setting_is_told(written: Path, settings: dict[str, Any], said: str) -> None:
+def test_a_bad_setting_is_told(written: Path, values: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError) as error:
-        resolve({"name": str(written), "set": settings})
+        resolve({"name": str(written), "set": values})
     assert re.search(said, str(error.value))
     with pytest.raises(InputError) as again:
-        load_topology(written, **settings)
+        load_topology(written, **values)
     assert re.search(said.removeprefix("set."), str(again.value))
 
 
@@ -262,3 +265,63 @@ def test_the_json_schema_refuses_what_the_loader_refuses(written: Path, old: str
     changed(written, old, new)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(read_document(written).value, json_schema())
+
+
+# -- nothing but an InputError ----------------------------------------------------------------------------------
+
+ODD = [
+    None, True, -1, 0, 1, 3, 2.5, 10**12, 10**400, float("nan"), "", "x", "{}", "a/b", "3 GB", "0 s", "boards", "wire",
+    "planes / 0", "mesh", "9" * 250, [], [1], [[0, 1]], [None], {}, {"a": 1}, {"use": "mesh"}, {"edges": [[0, 1]]},
+]  # fmt: skip
+
+
+def places(value: Any, key: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the key of every value of a file, the containers included."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [key, *(place for step, item in items for place in places(item, (*key, step)))]
+
+
+def put(value: Any, key: tuple[Any, ...], new: Any) -> Any:
+    if not key:
+        return new
+    copy = value.copy()
+    copy[key[0]] = put(value[key[0]], key[1:], new)
+    return copy
+
+
+def built(spec: Any) -> Fabric | None:
+    """Return the fabric, None where it is refused; whatever else is raised fails the test."""
+    try:
+        return resolve(spec)
+    except InputError:
+        return None
+
+
+PLAIN = parse_document(FILE, "small.yaml").value
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(places(PLAIN)[1:]), st.sampled_from(ODD)), min_size=1, max_size=2))
+def test_odd_values_build_or_are_refused(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    spec = PLAIN
+    for key, new in changes:
+        if key in places(spec):
+            spec = put(spec, key, new)
+    fabric = built(spec)
+    assert fabric is None or fabric.ranks >= 1
+
+
+SHAPE_KEYS = ["size", "k", "link", "switch", "taper", "leaves", "hosts", "spines", "shape"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(sorted(SHAPES)),
+    st.dictionaries(st.sampled_from(SHAPE_KEYS), st.sampled_from(ODD), max_size=2),
+)
+def test_odd_shapes_build_or_are_refused(shape: str, changes: dict[str, Any]) -> None:
+    whole = {"link": {"bandwidth": "1 GB/s"}, "size": 4, "k": 4, "leaves": 2, "hosts": 2, "spines": 2}
+    known = SHAPES[shape].keys.model_fields
+    spec = {"shape": shape, **{key: value for key, value in whole.items() if key in known}}
+    fabric = built({**spec, **changes})
+    assert fabric is None or fabric.ranks >= 2
