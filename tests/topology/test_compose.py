@@ -161,6 +161,20 @@ def test_uplinks_stay_in_their_plane() -> None:
         }
 
 
+def test_planes_reach_through_all_tiers() -> None:
+    fabric = machine(
+        Level("rack", "switched", 2, HOP, planes=3),
+        Level("pod", "switched", 2, HOP, uplinks_of="rack", switches=2),
+        Level("hall", "switched", 2, HOP, uplinks_of="pod", switches=2),
+    )
+    apart = nx.Graph((a, b) for a, b in pairs(fabric) if b >= fabric.ranks and a >= fabric.ranks)
+    parts = list(nx.connected_components(apart))
+    assert len(parts) == 3  # the switches of a plane hang together, and with no other
+    for part in parts:
+        own = np.isin(fabric.dst, list(part))
+        assert len(np.unique(fabric.plane[own])) == 1
+
+
 def test_joined_uplinks_meet_in_the_same_switches() -> None:
     fabric = two_tiers(switches=2, join=True, tag="spine")
     up = {(a, b): n for (a, b), n in names(fabric).items() if "spine" in b}

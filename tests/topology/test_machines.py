@@ -116,6 +116,13 @@ def test_the_longest_key_speaks_for_a_number(fabric: Fabric) -> None:
     assert all(entry.source for entry in fabric.about.evidence)
 
 
+def test_an_entry_leaves_to_longer_keys_what_they_cover() -> None:
+    covered = {entry.key: entry.numbers for entry in load_topology("ub-mesh-rack").about.evidence}
+    assert covered["levels"] == 2  # the members of both levels; their ports have entries of their own
+    assert covered["levels.board.ports"] == covered["levels.rack.ports"] == 1
+    assert covered["links.ub-x4-pcb.lanes"] == 1
+
+
 def test_records_bring_their_evidence() -> None:
     keys = {entry.key for entry in load_topology("ub-mesh-rack").about.evidence}
     # the copper link builds on the one of the board, whose raw rate it takes
