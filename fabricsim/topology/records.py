@@ -26,8 +26,8 @@ KINDS: Final[Mapping[type[RecordPart], str]] = {
 }
 """The key under which files keep each kind of record."""
 
-_RATES: Final = ("bandwidth", "raw", "coding", "scale")
-"""What makes up a link's rate."""
+_REPLACES: Final = {"bandwidth": ("raw", "coding"), "raw": ("bandwidth",)}
+"""What of a record no longer holds where a rate is stated nearer; nor do its factors."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,9 @@ class Book:
         values: dict[str, Any] = {"scales": ()}
         for record in (*reversed([record for _, record in self.chain(part)]), part):
             stated = {key: getattr(record, key) for key in record.model_fields_set - {"use", "evidence"}}
-            if stated.keys() & {
-                "raw",
-                "bandwidth",
-            }:  # a rate stated nearer replaces all that made up the other
-                values = {key: value for key, value in values.items() if key not in _RATES} | {"scales": ()}
+            for key in stated.keys() & _REPLACES.keys():  # a rate stated nearer stands for itself
+                values = {name: value for name, value in values.items() if name not in _REPLACES[key]}
+                values["scales"] = ()
             if "scale" in stated:
                 values["scales"] = (*values["scales"], stated["scale"])
             values |= stated

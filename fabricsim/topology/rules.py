@@ -103,6 +103,8 @@ def stated_graph(members: int, edges: list[tuple[int, ...]]) -> nx.Graph[Any]:
             raise InputError(f"{list(edge)} leaves the level", f"members are numbered 0 to {members - 1}")
         if a == b:
             raise InputError(f"{list(edge)} joins a member to itself", "leave it out")
+        if not 1 <= links <= MAX_EDGES:
+            raise InputError(f"{list(edge)} has {links} parallel links", f"give 1 to {MAX_EDGES}")
         if graph.has_edge(a, b):
             raise InputError(f"{a} and {b} are joined twice", f"write [{a}, {b}, 2] for two links")
         graph.add_edge(a, b, links=links)

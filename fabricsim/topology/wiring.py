@@ -192,8 +192,7 @@ def _switched(levels: Sequence[Level], place: Place, first: int) -> Wiring:
     switches = _switch_count(levels, place, int(meeting.max(initial=0)), up)
     edges = _edges(level, place.index, switches)
     each = _links_each(level, place, columns.count, switches, up)
-    total = np.broadcast_to(each, (columns.count,)) * meeting * switches
-    _limit(place.index, place.copies * int(total.sum()))
+    _limit(place.index, place.copies * switches * int(np.dot(each.astype(float), meeting)))
     member = np.arange(place.copies)[:, None, None, None]
     src = place.first + (member * level.members + edges[:, 0, None, None]) * place.points
     src = src + np.arange(place.points)[:, None]
@@ -255,6 +254,7 @@ def _over_planes(ports: tuple[int, ...], planes: int, switches: int, index: int)
 
 
 def _divided(links: IntArray, switches: int, index: int, key: str) -> IntArray:
+    _limit(index, int(links.max(initial=0)))  # before any product of it could overflow
     uneven = links[links % switches != 0]
     if len(uneven):
         what = f"{uneven[0]} links do not divide evenly among {switches} switches"

@@ -76,7 +76,12 @@ def test_a_stated_graph_keeps_its_parallel_links() -> None:
 
 @pytest.mark.parametrize(
     ("edge", "words"),
-    [((0, 4), "numbered 0 to 3"), ((2, 2), "to itself"), ((1, 0), "joined twice")],
+    [
+        ((0, 4), "numbered 0 to 3"),
+        ((2, 2), "to itself"),
+        ((2, 3, 0), "has 0 parallel links"),
+        ((1, 0), "joined twice"),
+    ],
 )
 def test_a_stated_graph_is_checked(edge: tuple[int, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
@@ -350,6 +355,11 @@ RACK = Level("rack", "switched", 4, HOP)
          [Level("rack", "switched", 4, HOP, switch=switch(7)),
           Level("pod", "switched", 2, HOP, uplinks_of="rack", switches=1)]),
         ("levels.0.members: 300000000 links are more", [Level("rack", "switched", 3, HOP, planes=10**8)]),
+        ("1000000000000000000 links are more", [Level("rack", "switched", 3, HOP, (10**18,))]),
+        ("1000000000000000000 links are more",
+         [RACK, Level("pod", "switched", 1, HOP, uplinks_of="rack", uplinks=10**18, switches=1)]),
+        ("2000000000000000000 links are more",
+         [Level("rack", "full-mesh", 2, HOP, (10**18,)), Level("pod", "none", 2)]),
         ("levels.0.graph: is missing", [Level("rack", "graph", 3, HOP)]),
     ],
 )  # fmt: skip

@@ -101,6 +101,28 @@ def test_paths_start_from_the_base(written: Path) -> None:
     assert inside.digest == resolve(read_document(written).value).digest
 
 
+@pytest.mark.parametrize(
+    ("changes", "rate", "raw"),
+    [
+        ("", 6e9, 12.5e9),
+        (", coding: 0.9", 11.25e9, 12.5e9),
+        (", raw: 80 Gbit/s", 4.8e9, 10e9),
+        (", bandwidth: 1 GB/s", 1e9, None),
+        (", scale: 3", 18e9, 37.5e9),
+        (", scale: 3, raw: 80 Gbit/s", 14.4e9, 30e9),
+    ],
+)
+def test_a_record_built_on_another_changes_what_it_states(
+    written: Path, changes: str, rate: float, raw: float | None
+) -> None:
+    used = FILE.replace("link: mesh", f"link: {{use: mesh{changes}}}")
+    written.write_text(used, encoding="utf-8")
+    link = load_topology(written).links[0]
+    assert link.bandwidth == round(rate)
+    assert link.raw == (None if raw is None else round(raw))
+    assert (link.name, link.latency_ps) == ("board" if changes else "mesh", 10_000)
+
+
 # -- what is wrong with it, and where ---------------------------------------------------------------------
 
 
@@ -270,8 +292,8 @@ def test_the_json_schema_refuses_what_the_loader_refuses(written: Path, old: str
 # -- nothing but an InputError ----------------------------------------------------------------------------------
 
 ODD = [
-    None, True, -1, 0, 1, 3, 2.5, 10**12, 10**400, float("nan"), "", "x", "{}", "a/b", "3 GB", "0 s", "boards", "wire",
-    "planes / 0", "mesh", "9" * 250, [], [1], [[0, 1]], [None], {}, {"a": 1}, {"use": "mesh"}, {"edges": [[0, 1]]},
+    None, True, -1, 0, 1, 3, 2.5, 10**12, 10**18, 10**400, float("nan"), "", "x", "{}", "a/b", "3 GB", "0 s", "boards",
+    "wire", "planes / 0", "mesh", "9" * 250, [], [1], [[0, 1]], [None], {}, {"a": 1}, {"use": "mesh"}, {"edges": [[0, 1]]},
 ]  # fmt: skip
 
 
