@@ -293,7 +293,8 @@ def test_the_json_schema_refuses_what_the_loader_refuses(written: Path, old: str
 
 ODD = [
     None, True, -1, 0, 1, 3, 2.5, 10**12, 10**18, 10**400, float("nan"), "", "x", "{}", "a/b", "3 GB", "0 s", "boards",
-    "wire", "planes / 0", "mesh", "9" * 250, [], [1], [[0, 1]], [None], {}, {"a": 1}, {"use": "mesh"}, {"edges": [[0, 1]]},
+    "wire", "planes / 0",
+    "mesh", "9" * 250, [], [1], [[0, 1]], [None], {}, {"a": 1}, {"use": "mesh"}, {"edges": [[0, 1]]},
 ]  # fmt: skip
 
 
