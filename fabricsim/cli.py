@@ -19,6 +19,8 @@ from fabricsim.errors import FabricError
 from fabricsim.version import __version__
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from fabricsim.regression import Verdict
     from fabricsim.result import Result
     from fabricsim.scenario import Scenario
@@ -85,6 +87,13 @@ def _scenario(
     return load_scenario(file, settings=[*settings, *given])
 
 
+def _console() -> Console:
+    """Return where results go: as wide as the terminal, and wide enough for any table in a file or a pipe."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
 def _progress(name: str) -> Callable[[int, int], None] | None:
     """Return a progress line on a terminal, None elsewhere."""
     if not sys.stderr.isatty():
@@ -140,11 +149,9 @@ def _print_results(results: Sequence[Result], verdicts: Sequence[Verdict], *, as
         contents = [result.as_dict() for result in results]
         print(json.dumps(contents[0] if len(contents) == 1 else contents, indent=1))
         return
-    from rich.console import Console
-
     from fabricsim.report.terminal import print_result
 
-    print_result(results, verdicts, Console(highlight=False))
+    print_result(results, verdicts, _console())
 
 
 def _print_plan(scenario: Scenario, *, as_json: bool) -> None:
@@ -154,11 +161,9 @@ def _print_plan(scenario: Scenario, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(plans[0] if len(plans) == 1 else plans, indent=1))
         return
-    from rich.console import Console
-
     from fabricsim.report.terminal import print_plan
 
-    print_plan(plans, Console(highlight=False))
+    print_plan(plans, _console())
 
 
 @app.command()
@@ -216,11 +221,9 @@ def inspect(
     if as_json:
         print(json.dumps(figures[0] if len(figures) == 1 else figures, indent=1))
         return
-    from rich.console import Console
-
     from fabricsim.report.terminal import print_inspection
 
-    print_inspection(figures, Console(highlight=False))
+    print_inspection(figures, _console())
 
 
 @app.command("list")
