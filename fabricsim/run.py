@@ -106,7 +106,12 @@ def run(scenario: Scenario, progress: Callable[[int, int], None] | None = None) 
         if progress:
             progress(index, len(points))
         result = execute(job)
-        source = {"scenario": scenario.text, "effective": point.canonical(), "file": scenario.document.file}
+        source = {
+            "scenario": scenario.text,
+            "effective": point.canonical(),
+            "varied": point.varied,
+            "file": scenario.document.file,
+        }
         results.append(replace(result, provenance={**result.provenance, **source}))
     if progress:
         progress(len(points), len(points))

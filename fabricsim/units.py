@@ -172,7 +172,8 @@ def format_bandwidth(rate: float, digits: int = 4) -> str:
 
 
 def format_size(size: float, digits: int = 4) -> str:
-    """Return a size for people, with binary prefixes: `16 MiB`."""
-    return _scaled(
-        size, [(2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1, "B")], digits
-    )
+    """Return a size for people: `16 MiB`, or `1 MB` where a whole number of kB is no whole number of KiB."""
+    if size and size % 1000 == 0 and size % 1024:
+        return _scaled(size, [(1e15, "PB"), (1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")], digits)
+    steps = [(2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1, "B")]
+    return _scaled(size, steps, digits)

@@ -93,6 +93,8 @@ def test_shares_are_percent_or_plain() -> None:
         (format_time(1e-12), "1 ps"),
         (format_bandwidth(50e9), "50 GB/s"),
         (format_size(2**24), "16 MiB"),
+        (format_size(10**6), "1 MB"),
+        (format_size(1024 * 1000), "1000 KiB"),
         (format_size(1), "1 B"),
     ],
 )

@@ -65,9 +65,14 @@ def metrics_table(result: Result) -> TextTable:
     return TextTable("Metrics of the run", ("metric", "value", "meaning"), rows)
 
 
-def operations_table(result: Result) -> TextTable:
-    """Return one row per operation and one column per metric that any of them has."""
+HEADLINE: Final = ("size_B", "completion_time_s", "algbw_Bps", "busbw_Bps", "latency_p99_s")
+"""What people look at first in an operation."""
+
+
+def operations_table(result: Result, wanted: Sequence[str] | None = None) -> TextTable:
+    """Return one row per operation and one column per metric that any of them has, or per `wanted` one."""
     names = list(dict.fromkeys(name for op in result.operations for name in op.metrics))
+    names = [name for name in wanted if name in names] if wanted is not None else names
     head = ("operation", "kind", "algorithm", "ranks", "start", *map(metric_name, names))
     shown = result.operations[:TOP]
     rows = tuple((*_operation_cells(op), *_cells(op.metrics, names)) for op in shown)
@@ -79,13 +84,26 @@ def points_table(results: Sequence[Result]) -> TextTable:
     wanted = ("size_B", "completion_time_s", "algbw_Bps", "busbw_Bps", "efficiency", "link_utilization_max")
     values = [_headline_metrics(result) for result in results]
     names = [name for name in wanted if any(name in metrics for metrics in values)]
-    called = [(result.name,) for result in results] if len({result.name for result in results}) > 1 else None
+    keys = _swept_keys(results)
     rows = tuple(
-        (str(index), *(called[index] if called else ()), *_cells(metrics, names))
-        for index, metrics in enumerate(values)
+        (str(index), *(str(_varied(result).get(key, "")) for key in keys), *_cells(metrics, names))
+        for index, (result, metrics) in enumerate(zip(results, values, strict=True))
     )
-    head = ("point", *(("name",) if called else ()), *map(metric_name, names))
+    head = ("point", *keys, *map(metric_name, names))
     return TextTable("Points of the sweep", head, rows)
+
+
+def _varied(result: Result) -> Mapping[str, Any]:
+    """Return what the sweep set at this point, by key; the result's name where it was made without a sweep."""
+    varied: Mapping[str, Any] = result.provenance.get("varied") or {"name": result.name}
+    return varied
+
+
+def _swept_keys(results: Sequence[Result]) -> list[str]:
+    """Return the swept keys that tell the points apart; a size has a column of its own anyway."""
+    keys = dict.fromkeys(key for result in results for key in _varied(result))
+    differ = [key for key in keys if len({str(_varied(result).get(key)) for result in results}) > 1]
+    return [key for key in differ if not key.endswith(".size")] or ([] if len(differ) <= 1 else differ)
 
 
 def levels_table(result: Result) -> TextTable:

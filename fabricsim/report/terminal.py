@@ -67,7 +67,7 @@ def print_inspection(figures: Sequence[Mapping[str, Any]], console: Console) -> 
 def _print_one(console: Console, result: Result) -> None:
     _print_table(console, tables.metrics_table(result))
     if len(result.operations) > 1:
-        _print_table(console, tables.operations_table(result))
+        _print_table(console, tables.operations_table(result, tables.HEADLINE))
     _print_table(console, tables.levels_table(result))
 
 
