@@ -513,7 +513,10 @@ def _device(data: Mapping[str, Any]) -> Device:
     delay = parse_time(data["delay"]) if "delay" in data else 0.0
     if delay < 0:
         raise InputError("the delay is negative", "write 0 ns or more")
-    return Device(str(data.get("device", kind)), kind, bool(data.get("forwards", kind != "npu")), delay)
+    forwards = data.get("forwards", kind != "npu")
+    if not isinstance(forwards, bool | np.bool_):
+        raise InputError(f"forwards is {forwards!r}", "write true or false")
+    return Device(str(data.get("device", kind)), kind, bool(forwards), delay)
 
 
 def _link(data: Mapping[str, Any]) -> Link:
@@ -525,17 +528,21 @@ def _link(data: Mapping[str, Any]) -> Link:
         raise InputError("the bandwidth is not above zero", "leave the edge out instead")
     if latency < 0:
         raise InputError("the latency is negative", "write 0 ns or more")
-    lanes = data.get("lanes")
-    name = str(data.get("link", "link"))
-    return Link(
-        name, bandwidth, latency, lanes=None if lanes is None else int(lanes), medium=data.get("medium")
-    )
+    lanes = _whole(data["lanes"], "lanes") if data.get("lanes") is not None else None
+    return Link(str(data.get("link", "link")), bandwidth, latency, lanes=lanes, medium=data.get("medium"))
+
+
+def _whole(value: Any, what: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise InputError(f"{what} is {value!r}", "write a whole number")
+    return int(value)
 
 
 def _by_rank(npus: Iterable[Any], graph: nx.Graph[Any]) -> list[Any]:
     ranked = [(graph.nodes[node].get("rank"), node) for node in npus]
     if all(rank is None for rank, _ in ranked):
         return [node for _, node in ranked]
-    if sorted(int(rank) if rank is not None else -1 for rank, _ in ranked) != list(range(len(ranked))):
+    numbered = [(-1 if rank is None else _whole(rank, f"the rank of {node}"), node) for rank, node in ranked]
+    if sorted(rank for rank, _ in numbered) != list(range(len(numbered))):
         raise InputError("the ranks are not 0 … n−1, each once", "number every NPU, or none")
-    return [node for _, node in sorted(ranked, key=lambda pair: int(pair[0] or 0))]
+    return [node for _, node in sorted(numbered, key=lambda pair: pair[0])]

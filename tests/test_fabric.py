@@ -98,6 +98,9 @@ def faulty(change) -> nx.MultiGraph:
         (lambda g: g.nodes["leaf0"].update(delay="-1 ns"), "delay is negative"),
         (lambda g: g.nodes["gpu0.0"].update(rank=3), "the ranks are not 0"),
         (lambda g: g.add_edge("leaf0", "leaf0", **LINK), "joins a node to itself"),
+        (lambda g: g.nodes["gpu0.0"].update(rank="first"), "the rank of gpu0.0 is 'first'"),
+        (lambda g: g.nodes["gpu0.0"].update(forwards="false"), "forwards is 'false'"),
+        (lambda g: g.edges["gpu0.0", "leaf0", 0].update(lanes="four"), "lanes is 'four'"),
     ],
 )
 def test_bad_graphs_are_refused(change, words: str) -> None:
