@@ -69,7 +69,7 @@ class Model:
 
 
 def transmit_ps(wire: int, bandwidth: int) -> int:
-    """Return the picoseconds that `wire` bytes take at `bandwidth` [B/s], rounded up."""
+    """Return the picoseconds that `wire` bytes take at `bandwidth` [B/s], rounded up; 0 for no bytes."""
     return -(-wire * PS_PER_S // bandwidth)
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 import numpy as np
 
 from fabricsim.collectives import Collective
-from fabricsim.engines import ENGINES, PACKET_KERNELS
+from fabricsim.engines import ENGINES, PACKET_KERNELS, kernel_for
 from fabricsim.errors import InputError, UsageError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures, LinkDegraded, LinkDown, compile_failures
@@ -29,8 +29,8 @@ from fabricsim.schedule import Operation, Schedule
 from fabricsim.traffic import Pattern
 from fabricsim.version import __version__
 
-HOPS_PER_CPU_SECOND: Final[Mapping[str, float]] = {"simpy": 300_000.0}
-"""What the estimate reckons with; benchmarks/packet_simpy.py prints the figure of the machine at hand."""
+HOPS_PER_CPU_SECOND: Final[Mapping[str, float]] = {"simpy": 200_000.0, "numpy": 2_000_000.0}
+"""What the estimate reckons with; benchmarks/packet.py prints the figures of the machine at hand."""
 
 Workload = Schedule | Operation | Collective | Pattern
 
@@ -58,18 +58,25 @@ def job_of(scenario: Scenario) -> Job:
         name=scenario.name,
         fabric=fabric,
         seed=scenario.seed,
-        engine=chosen(scenario.engine, ENGINES, "engine"),
-        kernel=chosen(scenario.kernel, PACKET_KERNELS, "kernel"),
+        engine=known_engine(scenario.engine),
+        kernel=known_kernel(scenario.kernel),
         **bound._asdict(),
     )
 
 
-def chosen(name: str, known: Mapping[str, Any], what: str) -> str:
-    """Return the engine or kernel meant by `name`; `auto` is the first, being the only one that applies."""
+def known_engine(name: str) -> str:
+    """Return the engine meant by `name`; `auto` is the packet engine, the only one that there is."""
     if name == "auto":
-        return next(iter(known))
-    if name not in known:
-        raise InputError(f"{name!r} is not a built {what}", close_match(name, ["auto", *known]))
+        return "packet"
+    if name not in ENGINES:
+        raise InputError(f"{name!r} is not a built engine", close_match(name, ["auto", *ENGINES]))
+    return name
+
+
+def known_kernel(name: str) -> str:
+    """Return `name` if it is a kernel's or `auto`; which one `auto` means depends on the routes."""
+    if name not in ("auto", *PACKET_KERNELS):
+        raise InputError(f"{name!r} is not a built kernel", close_match(name, ["auto", *PACKET_KERNELS]))
     return name
 
 
@@ -105,7 +112,10 @@ def run(scenario: Scenario, progress: Callable[[int, int], None] | None = None) 
     for index, (point, job) in enumerate(zip(points, jobs, strict=True)):
         if progress:
             progress(index, len(points))
-        result = execute(job)
+        try:
+            result = execute(job)
+        except InputError as error:  # what only shows with the routes at hand
+            raise scenario.document.locate(error) from None
         source = {
             "scenario": scenario.text,
             "effective": point.canonical(),
@@ -155,8 +165,8 @@ def simulate(
         model=model or fabric.model,
         failures=compile_failures(fabric, failures),
         seed=seed,
-        engine=chosen(engine, ENGINES, "engine"),
-        kernel=chosen(kernel, PACKET_KERNELS, "kernel"),
+        engine=known_engine(engine),
+        kernel=known_kernel(kernel),
     )
     return execute(job)
 
@@ -196,10 +206,11 @@ def plan(job: Job) -> dict[str, Any]:
     wire = messages.size[owner[hop_owner]] / paths.count[owner[hop_owner]]
     level = job.fabric.level[paths.channels // 2]
     operation = messages.operation[owner[hop_owner]]
+    kernel, why = kernel_for(job.kernel, job.fabric, job.schedule, paths, job.failures, job.model)
     return {
         "engine": job.engine,
-        "kernel": job.kernel,
-        "why": "the packet engine's SimPy kernel models everything this scenario asks for",
+        "kernel": kernel,
+        "why": why,
         "routing": f"{job.routing.policy}, shortest paths, virtual lanes: single",
         "model": {
             "switching": job.model.switching,
@@ -227,7 +238,7 @@ def plan(job: Job) -> dict[str, Any]:
         ],
         "packets": int(packets.sum()),
         "packet_hops": round(hops),
-        "estimated_cpu_s": round(hops / HOPS_PER_CPU_SECOND[job.kernel], 3),
+        "estimated_cpu_s": round(hops / HOPS_PER_CPU_SECOND[kernel], 3),
     }
 
 

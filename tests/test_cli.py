@@ -146,6 +146,13 @@ def test_bad_input_is_located_and_exits_with_3(cli: Cli, ring: Path) -> None:
     assert "Traceback" not in err
 
 
+def test_a_kernel_that_does_not_fit_is_located(cli: Cli, ring: Path) -> None:
+    ring.write_text(RING + "kernel: numpy\n")
+    code, _, err = cli("run", ring)
+    assert code == 3
+    assert f"{ring}:6: kernel: the numpy kernel does not apply: an operation has several rounds" in err
+
+
 def test_a_stall_exits_with_4(cli: Cli, ring: Path) -> None:
     ring.write_text(RING + "failures:\n  - {at: 1 us, link: [npu0, npu1]}\n")
     code, _, err = cli("run", ring)

@@ -12,6 +12,7 @@ import numpy as np
 
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record, metrics, model_text, operation_results, run_digest, tables
+from fabricsim.engines.wave import applies, simulate_wave
 from fabricsim.errors import SimulationError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -24,7 +25,21 @@ from fabricsim.units import format_time
 
 PACKET_KERNELS: Final[Mapping[str, Callable[[Fabric, Schedule, Routes, Failures, Model], Record]]] = {
     "simpy": simulate_packets,
+    "numpy": simulate_wave,
 }
+"""What moves the packets, by name; where both apply they agree to the picosecond."""
+
+
+def kernel_for(
+    kernel: str, fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures, model: Model
+) -> tuple[str, str]:
+    """Return the kernel that `kernel` means for a job, and why: `auto` takes numpy wherever it applies."""
+    if kernel != "auto":
+        return kernel, "as asked for"
+    level, why = applies(fabric, schedule, paths, failures, model)
+    if level is None:
+        return "simpy", f"numpy does not apply: {why}"
+    return "numpy", "every message's release is known beforehand, and the paths form no circle of channels"
 
 
 def packet(
@@ -35,7 +50,7 @@ def packet(
     failures: Failures,
     model: Model,
     seed: int,
-    kernel: str = "simpy",
+    kernel: str = "auto",
 ) -> Result:
     """Return the Result of moving every packet of `schedule` over `fabric`.
 
@@ -43,6 +58,7 @@ def packet(
     last delivery, SimulationError if the outcome beats the lower bound.
     """
     paths = routes(fabric, schedule.messages, routing, model, seed)
+    kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
     record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model)
     # a schedule's own start offsets shorten nothing: the bound counts from the first start
     busy = channel_busy_ps(fabric, schedule.messages, paths, model)

@@ -168,7 +168,7 @@ class ScenarioPart(Part):
     ] = Field(description="a shipped name, a file, or {shape: ring, size: 8, link: {…}}")
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     engine: Literal["auto", "packet"] = "auto"
-    kernel: Literal["auto", "simpy"] = "auto"
+    kernel: Literal["auto", "simpy", "numpy"] = "auto"
     routing: RoutingPart = RoutingPart()
     model: ModelPart = ModelPart()
     endpoint: EndpointPart = EndpointPart()

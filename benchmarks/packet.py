@@ -1,6 +1,6 @@
-"""Speed of the SimPy packet kernel: packet-hops per CPU-second on a permutation over a k = 8 fat tree.
+"""Speed of the packet kernels: packet-hops per CPU-second on a permutation over a fat tree.
 
-Run it with `python benchmarks/packet_simpy.py`. It prints the machine, the work and the median of several runs,
+Run it with `python benchmarks/packet.py`. It prints the machine, the work and the median of several runs,
 in CPU-seconds (user + system) of the kernel alone and of the whole call with routing and result tables.
 """
 
@@ -11,13 +11,14 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy
 
 import fabricsim as fs
-from fabricsim.engines.packet import simulate_packets
+from fabricsim.engines import PACKET_KERNELS
 from fabricsim.failures import compile_failures
-from fabricsim.routing import Routing, routes
+from fabricsim.routing import Routes, Routing, routes
 from fabricsim.run import schedule_of
 from fabricsim.topology import resolve
 
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=8, help="ports of a switch of the fat tree")
     parser.add_argument("--size", default="1 MB", help="payload of a flow")
     parser.add_argument("--runs", type=int, default=5, help="runs to take the median of")
+    parser.add_argument("--kernels", default="simpy,numpy", help="which kernels, with commas")
     options = parser.parse_args()
 
     fabric = resolve({"shape": "fat-tree", "k": options.k, "link": LINK})
@@ -48,19 +50,20 @@ def main() -> None:
     )
     for policy in ("spray", "ecmp"):
         paths = routes(fabric, schedule.messages, Routing(policy), fabric.model, 1)
-        hops = int(simulate_packets(fabric, schedule, paths, failures, fabric.model).channel_packets.sum())
+        for kernel in options.kernels.split(","):
+            simulate = PACKET_KERNELS[kernel]
+            hops = int(simulate(fabric, schedule, paths, failures, fabric.model).channel_packets.sum())
 
-        def kernel(paths: object = paths) -> object:
-            return simulate_packets(fabric, schedule, paths, failures, fabric.model)  # type: ignore[arg-type]
+            def alone(simulate: Any = simulate, paths: Routes = paths) -> object:
+                return simulate(fabric, schedule, paths, failures, fabric.model)
 
-        def whole(policy: str = policy) -> object:
-            return fs.simulate(fabric, schedule, routing=policy, seed=1)
+            def whole(policy: str = policy, kernel: str = kernel) -> object:
+                return fs.simulate(fabric, schedule, routing=policy, seed=1, kernel=kernel)
 
-        for name, work in (("kernel", kernel), ("whole call", whole)):
-            median = statistics.median(cpu_seconds(work) for _ in range(options.runs))
-            print(
-                f"{policy:<6} {name:<11} {hops:>9,} packet-hops  {median:6.3f} CPU-s  {hops / median:>9,.0f} hops/CPU-s"
-            )
+            for name, work in (("kernel", alone), ("whole call", whole)):
+                median = statistics.median(cpu_seconds(work) for _ in range(options.runs))
+                figures = f"{hops:>10,} packet-hops  {median:7.3f} CPU-s  {hops / median:>10,.0f} hops/CPU-s"
+                print(f"{policy:<6} {kernel:<6} {name:<11} {figures}")
 
 
 if __name__ == "__main__":
