@@ -178,17 +178,18 @@ class _Wave:
 
     def record(self) -> Record:
         """Run level after level and return the Record."""
-        packets = self.packets
-        length = packets.end - packets.start
-        owner = np.repeat(np.arange(len(length)), length)
-        hop = np.arange(len(owner)) - np.repeat(np.cumsum(length) - length - packets.start, length)
-        levels = self.level[self.paths.channels]
-        by_level = levels[hop].astype(np.uint16)  # small integers sort by radix
-        order = np.argsort(by_level, kind="stable")
-        bounds = np.searchsorted(by_level[order], np.arange(int(by_level.max(initial=0)) + 2))
-        for begin, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-            chosen = order[begin:end]
-            self._serve(owner[chosen], hop[chosen])
+        first = self.level[self.paths.channels[self.packets.start]]
+        waiting = first.astype(np.int32)  # the level of each packet's next channel, −1 once it has arrived
+        hop = self.packets.start.copy()
+        for level in range(int(self.level.max(initial=0)) + 1):
+            packet = np.flatnonzero(waiting == level)
+            if not len(packet):
+                continue
+            self._serve(packet, hop[packet])
+            hop[packet] += 1
+            going = packet[hop[packet] < self.packets.end[packet]]
+            waiting[packet] = -1
+            waiting[going] = self.level[self.paths.channels[hop[going]]]
         return self._record()
 
     def _serve(self, packet: IntArray, hop: IntArray) -> None:
