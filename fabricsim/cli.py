@@ -59,7 +59,9 @@ Set = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replace the file's seed.")]
 Engine = Annotated[str | None, typer.Option("--engine", help="Replace the file's engine: auto or packet.")]
-Kernel = Annotated[str | None, typer.Option("--kernel", help="Replace the file's kernel: auto, simpy or numpy.")]
+Kernel = Annotated[
+    str | None, typer.Option("--kernel", help="Replace the file's kernel: auto, simpy or numpy.")
+]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the result folder here.")
 ]
