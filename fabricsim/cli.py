@@ -67,6 +67,10 @@ Output = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Write into a folder that is not empty.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+BudgetText = Annotated[
+    str | None,
+    typer.Option("--budget", metavar="60s,8GiB", help="Refuse a run that is estimated to cost more."),
+]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Print the effective plan and stop.")]
 
 
@@ -117,6 +121,7 @@ def run(
     kernel: Kernel = None,
     settings: Set = None,
     seed: Seed = None,
+    budget: BudgetText = None,
     as_json: Json = False,
     force: Force = False,
 ) -> None:
@@ -125,13 +130,15 @@ def run(
     if dry_run:
         _print_plan(scenario, as_json=as_json)
         return
+    from fabricsim.budget import parse_budget
     from fabricsim.regression import judge
     from fabricsim.report.folder import check_folder, write_report
     from fabricsim.run import run as run_scenario
 
     if output:
         check_folder(output, force=force)
-    results = run_scenario(scenario, _progress(scenario.name))
+    limit = parse_budget(budget) if budget else None
+    results = run_scenario(scenario, _progress(scenario.name), limit)
     verdicts = judge(results, scenario.expectations)
     if output:
         write_report(results, output, verdicts, force=force)

@@ -9,13 +9,14 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
+from fabricsim.budget import Budget, check_budget, estimate
 from fabricsim.collectives import Collective
 from fabricsim.engines import ENGINES, PACKET_KERNELS, kernel_for
 from fabricsim.errors import InputError, UsageError, close_match
@@ -28,9 +29,6 @@ from fabricsim.scenario import Scenario
 from fabricsim.schedule import Operation, Schedule
 from fabricsim.traffic import Pattern
 from fabricsim.version import __version__
-
-HOPS_PER_CPU_SECOND: Final[Mapping[str, float]] = {"simpy": 200_000.0, "numpy": 2_000_000.0}
-"""What the estimate reckons with; benchmarks/packet.py prints the figures of the machine at hand."""
 
 Workload = Schedule | Operation | Collective | Pattern
 
@@ -101,13 +99,22 @@ def execute(job: Job) -> Result:
     return replace(result, name=job.name, plan=plan(job), cost=cost, provenance=versions())
 
 
-def run(scenario: Scenario, progress: Callable[[int, int], None] | None = None) -> list[Result]:
+def run(
+    scenario: Scenario,
+    progress: Callable[[int, int], None] | None = None,
+    budget: Budget | None = None,
+) -> list[Result]:
     """Run a scenario, every point of its sweep in order, and return the Results.
 
-    progress is called with (points done, points in all) before each point and at the end.
+    progress is called with (points done, points in all) before each point and at the end. Raises BudgetError before
+    the first simulation if the estimate is over the budget.
     """
     points = scenario.points()
     jobs = [job_of(point) for point in points]  # every fault is found before the first simulation
+    if budget:
+        # the least it can cost first: planning a run beyond all measure is itself beyond measure
+        check_budget(budget, [least_cost(job) for job in jobs])
+        check_budget(budget, [plan(job) for job in jobs])
     results = []
     for index, (point, job) in enumerate(zip(points, jobs, strict=True)):
         if progress:
@@ -238,8 +245,14 @@ def plan(job: Job) -> dict[str, Any]:
         ],
         "packets": int(packets.sum()),
         "packet_hops": round(hops),
-        "estimated_cpu_s": round(hops / HOPS_PER_CPU_SECOND[kernel], 3),
+        **estimate(kernel, int(packets.sum()), round(hops)),
     }
+
+
+def least_cost(job: Job) -> dict[str, float]:
+    """Return what a job costs at least: each packet moves once, on the fastest kernel."""
+    packets = int((-(-job.schedule.messages.size // job.model.mtu)).sum())
+    return estimate("numpy", packets, packets)
 
 
 def _by_level(fabric: Fabric, level: Any, wire: Any) -> dict[str, int]:

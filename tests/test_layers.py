@@ -14,7 +14,7 @@ ROWS = [
     {"collectives", "traffic", "routing", "failures", "expectations"},
     {"theory", "engines"},
     {"scenario"},
-    {"run", "inspection"},
+    {"run", "budget", "inspection"},
     {"report", "regression"},
     {"cli"},
 ]
