@@ -148,14 +148,13 @@ def test_bad_input_is_located_and_exits_with_3(cli: Cli, ring: Path) -> None:
 
 def test_a_run_over_budget_is_refused_before_it_starts(cli: Cli, ring: Path) -> None:
     ring.write_text(RING.replace("64 KiB", "64 GiB"))
-    code, out, err = cli("run", ring, "--budget", "60s,1GiB")
+    code, out, err = cli("run", ring, "--budget", "10s,1GiB")
     assert (code, out) == (5, "")
-    assert "1 min" not in err
-    assert "60 s are allowed" in err
+    assert "10 s are allowed" in err
     assert "1 GiB are allowed" in err
     assert "would fit" in err
     ring.write_text(RING)
-    assert cli("run", ring, "--budget", "60s,1GiB")[0] == 0
+    assert cli("run", ring, "--budget", "10s,1GiB")[0] == 0
     code, _, err = cli("run", ring, "--budget", "much")
     assert code == 3
     assert "neither a time nor a size" in err
