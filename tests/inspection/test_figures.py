@@ -6,7 +6,6 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from fabricsim.errors import InputError
 from fabricsim.fabric import Device, Fabric
 from fabricsim.inspection import inspect
 from fabricsim.topology import load_topology, resolve, shipped
@@ -165,8 +164,3 @@ def test_a_plane_that_does_not_reach_everyone() -> None:
         fabric, **{key: getattr(fabric, key)[kept] for key in ("src", "dst", "link_class", "level", "plane")}
     )
     assert [finding.split(":")[0] for finding in inspect(cut)["lint"]] == ["unequal planes"]
-
-
-def test_what_is_too_large_is_said() -> None:
-    with pytest.raises(InputError, match="has 2662 NPUs"):
-        inspect(shape("fat-tree", k=22))
