@@ -160,7 +160,8 @@ class LevelInfo:
     links start from, empty where it is the NPUs; points: how many such nodes in each member. planes, switches:
     columns of own switches, and switches in each; both 0 where the rule brings none. links: in each copy.
     taper: down over up bandwidth of its switches, None where nothing is above them. edges: (E, 3) the small
-    graph, two ends and parallel links; ends from `members` on are the switches of one column.
+    graph, two ends and parallel links; ends from `members` on are the switches of one column. beside: the level
+    whose members are joined here once more, empty where the level has members of its own.
     """
 
     name: str
@@ -176,6 +177,7 @@ class LevelInfo:
     link: str
     network: str
     edges: IntArray
+    beside: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fabricsim.errors import FaultList, InputError
 from fabricsim.fabric import About, Device, Fabric, LevelInfo, Link, NodeGroup
 from fabricsim.model import Model
-from fabricsim.topology.level import Level
+from fabricsim.topology.level import Level, base, size
 from fabricsim.topology.wiring import Tier, Wiring, fault, wire
 
 MAX_RANKS: Final = 2**24
@@ -63,7 +63,7 @@ def _composed(
     about: About,
 ) -> Fabric:
     check_levels(levels, naming)
-    ranks = math.prod(level.members for level in levels)
+    ranks = size(levels)
     wirings, tiers = _wired(levels, ranks)
     _check_ports(levels, wirings, tiers, device)
     classes = list(dict.fromkeys(level.link for level in levels if level.link is not None))
@@ -98,7 +98,7 @@ def _wired(levels: Sequence[Level], ranks: int) -> tuple[list[Wiring], dict[str,
         wirings.append(wiring)
         if wiring.tier is not None:
             tiers[level.name] = wiring.tier
-            first += wiring.tier.per_copy * math.prod(outer.members for outer in levels[index + 1 :])
+            first += wiring.tier.per_copy * size(levels[index + 1 :])
     return wirings, tiers
 
 
@@ -120,7 +120,7 @@ def check_levels(levels: Sequence[Level], naming: Naming) -> None:
             if level.members < 1:
                 raise fault(index, "members", f"{level.members} members are too few", "give 1 or more")
     faults.raise_if_any()
-    ranks = math.prod(level.members for level in levels)
+    ranks = size(levels)
     if ranks > MAX_RANKS:
         what = f"the machine has {ranks} {naming.unit}s, more than {MAX_RANKS}"
         raise fault(len(levels) - 1, "members", what, "make it smaller")
@@ -131,8 +131,12 @@ def _check_words(levels: Sequence[Level], index: int, naming: Naming) -> None:
     below = [naming.unit, *(inner.name for inner in levels[:index])]
     if level.name in below:
         raise fault(index, "name", f"{level.name!r} is the name of two levels", "name each level once")
-    if not (COUNTED_WORD if index < len(levels) - 1 else _WORD).fullmatch(level.name):
+    last = size(levels[index + 1 :]) == 1 and all(outer.beside for outer in levels[index + 1 :])
+    if not (_WORD if last else COUNTED_WORD).fullmatch(level.name):
         raise fault(index, "name", f"{level.name!r} cannot be part of a node's name", NAME_RIGHT)
+    if level.beside is not None and level.beside != levels[base(levels, index)].name:
+        what = f"{level.beside!r} is not the nearest inner level that has members"
+        raise fault(index, "beside", what, f"it is {levels[base(levels, index)].name!r}")
     if not COUNTED_WORD.fullmatch(level.tag):
         raise fault(index, "tag", f"{level.tag!r} cannot be part of a node's name", NAME_RIGHT)
     if level.tag in below:
@@ -170,7 +174,7 @@ def _check_radix(levels: Sequence[Level], index: int, wirings: Sequence[Wiring],
 def _groups(
     levels: Sequence[Level], device: Device, naming: Naming, tiers: Mapping[str, Tier]
 ) -> tuple[NodeGroup, ...]:
-    shape = tuple(level.members for level in reversed(levels))
+    shape = tuple(level.members for level in reversed(levels) if level.beside is None)
     ranks = math.prod(shape)
     if naming.flat:
         groups = [NodeGroup(0, shape, naming.unit + "{}", device, numbered_from=0)]
@@ -184,11 +188,12 @@ def _groups(
 
 def _path(levels: Sequence[Level], index: int) -> str:
     """Return the pattern of a level's path; each index is printed with the level that is counted."""
-    return "/".join([levels[-1].name, *(f"{level.name}{{}}" for level in reversed(levels[index:-1]))])
+    counted = [level.name for level in levels[base(levels, index) :] if level.beside is None]
+    return "/".join([counted[-1], *(f"{name}{{}}" for name in reversed(counted[:-1]))])
 
 
 def _switch_group(levels: Sequence[Level], level: Level, tier: Tier, ranks: int | None) -> NodeGroup:
-    copies = tuple(outer.members for outer in reversed(levels[tier.index + 1 :]))
+    copies = tuple(outer.members for outer in reversed(levels[tier.index + 1 :]) if outer.beside is None)
     if ranks is not None:
         shape = (*copies, tier.columns, tier.switches)
         return NodeGroup(
@@ -240,9 +245,9 @@ def _tapers(
 
 def _info(levels: Sequence[Level], index: int, wiring: Wiring, taper: float | None) -> LevelInfo:
     level, tier = levels[index], wiring.tier
-    copies = math.prod(outer.members for outer in levels[index + 1 :])
+    copies = size(levels[index + 1 :])
     return LevelInfo(
-        level.name, level.rule, copies, level.members, level.uplinks_of or "", wiring.points,
+        level.name, level.rule, copies, wiring.members, level.uplinks_of or "", wiring.points,
         tier.columns if tier else 0, tier.switches if tier else 0, len(wiring.src) // copies, taper,
-        level.link.name if level.link else "", level.network, wiring.edges,
+        level.link.name if level.link else "", level.network, wiring.edges, level.beside or "",
     )  # fmt: skip

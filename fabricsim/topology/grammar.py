@@ -175,7 +175,10 @@ class LevelPart(Part):
     """levels, one entry: copies of the level below (of NPUs, for the first), and which of them meet."""
 
     name: Word = Field(description="what one copy of this level is called, such as board")
-    members: Number = Field(description="how many copies of the level below it holds")
+    members: Number | None = Field(None, description="how many copies of the level below it holds")
+    beside: Word | None = Field(
+        None, description="in place of members: the inner level whose members a second network joins here"
+    )
     rule: Literal["none", "line", "ring", "full-mesh", "graph", "switched", "rails"] = Field(
         description="which members meet"
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -22,7 +24,8 @@ class Level:
     planes, and switches in each plane or column. uplinks_of: the inner level whose switches are attached, in
     place of the NPUs. uplinks: links up from each of those; else as many as its `taper` leaves. taper: down
     over up bandwidth of this level's switches. join: all columns reach the same switches. graph: the graph
-    of rule `graph`.
+    of rule `graph`. beside: the inner level whose members are joined here once more, by a network of its own;
+    such a level makes no copies and no part of a name.
     """
 
     name: str
@@ -40,3 +43,21 @@ class Level:
     tag: str = "sw"
     network: str = "scale-up"
     graph: nx.Graph[Any] | None = None
+    beside: str | None = None
+
+    @property
+    def factor(self) -> int:
+        """By how much the level multiplies what is below it."""
+        return 1 if self.beside is not None else self.members
+
+
+def size(levels: Iterable[Level]) -> int:
+    """Return how many copies of what is below them the levels make together."""
+    return math.prod(level.factor for level in levels)
+
+
+def base(levels: Sequence[Level], index: int) -> int:
+    """Return the index of the level whose members level `index` joins: its own, unless it stands beside one."""
+    while index and levels[index].beside is not None:
+        index -= 1
+    return index

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final
@@ -102,17 +102,17 @@ def _model(part: TopologyPart) -> Model:
 
 
 def _levels(part: TopologyPart, book: Book, faults: FaultList) -> list[Level]:
-    found = []
+    found: list[Level] = []
     for index, level in enumerate(part.levels):
         with faults.at("levels", index):
-            found.append(_level(level, book))
+            found.append(_level(level, book, found))
     return found
 
 
-def _level(part: LevelPart, book: Book) -> Level:
+def _level(part: LevelPart, book: Book, inner: Sequence[Level]) -> Level:
     _check_keys(part)
     numbers, faults = book.parameters.numbers, FaultList()
-    found: dict[str, Any] = {"members": 1}
+    found: dict[str, Any] = {"members": _members_beside(part, inner), "beside": part.beside}
     for key in ("members", "planes", "switches", "uplinks"):
         stated: Expression | None = getattr(part, key)
         if stated is not None:
@@ -137,6 +137,20 @@ def _level(part: LevelPart, book: Book) -> Level:
         part.name, part.rule, uplinks_of=part.uplinks_of, join=part.join, tag=part.tag, network=part.network,
         **found,
     )  # fmt: skip
+
+
+def _members_beside(part: LevelPart, inner: Sequence[Level]) -> int:
+    """Return the members of the level that this one stands beside, 1 where it has its own."""
+    if (part.beside is None) == (part.members is None):
+        state = "is missing" if part.members is None else "is stated, and beside too"
+        raise InputError(
+            [Fault(state, "write members, or beside: the level whose members meet", ("members",))]
+        )
+    known = {level.name: level.members for level in inner}
+    if part.beside is not None and part.beside not in known:
+        what = f"{part.beside!r} is not an inner level"
+        raise InputError([Fault(what, close_match(part.beside, known), ("beside",))])
+    return known[part.beside] if part.beside is not None else 1
 
 
 def _taper(stated: Expression, numbers: Mapping[str, Fraction]) -> Fraction:

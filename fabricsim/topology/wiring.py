@@ -8,9 +8,8 @@ the one of its own plane (`uplinks_of`), or the one that there is (`join`).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Link
 from fabricsim.topology.expressions import show
-from fabricsim.topology.level import Level
+from fabricsim.topology.level import Level, base, size
 from fabricsim.topology.rules import SWITCHED, edges_of
 
 IntArray = NDArray[np.int64]
@@ -51,12 +50,16 @@ class Tier:
 
 @dataclass(frozen=True, eq=False)
 class Wiring:
-    """The links of a level: (links,) ends and planes. ports: links of the busiest attached node."""
+    """The links of a level: (links,) ends and planes. ports: links of the busiest attached node.
+
+    members: how many it joins, each with so many points.
+    """
 
     src: IntArray
     dst: IntArray
     plane: NDArray[np.int32]
     edges: IntArray
+    members: int
     points: int
     ports: int
     tier: Tier | None = None
@@ -64,8 +67,12 @@ class Wiring:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a level stands: its index, its copies, and the nodes its members offer."""
+    """Where a level stands: its index, its copies, and the nodes its members offer.
 
+    level: with the members that it joins, one where it joins the switches of a whole copy.
+    """
+
+    level: Level
     index: int
     copies: int
     first: int
@@ -84,7 +91,7 @@ def wire(levels: Sequence[Level], index: int, tiers: Mapping[str, Tier], first: 
         raise fault(index, "link", "is missing", "name a link, or state bandwidth and latency")
     if level.rule in SWITCHED:
         return _switched(levels, place, first)
-    return _product(level, place)
+    return _product(place)
 
 
 def fault(index: int, key: str, what: str, right: str = "") -> InputError:
@@ -94,9 +101,9 @@ def fault(index: int, key: str, what: str, right: str = "") -> InputError:
 
 def _place(levels: Sequence[Level], index: int, tiers: Mapping[str, Tier]) -> Place:
     level = levels[index]
-    copies = math.prod(outer.members for outer in levels[index + 1 :])
+    copies, own = size(levels[index + 1 :]), base(levels, index)
     if level.uplinks_of is None:
-        return Place(index, copies, 0, math.prod(inner.members for inner in levels[:index]))
+        return Place(level, index, copies, 0, size(levels[:own]))
     if level.rule == "rails":
         what = "rails join NPUs, not switches"
         raise fault(
@@ -106,8 +113,10 @@ def _place(levels: Sequence[Level], index: int, tiers: Mapping[str, Tier]) -> Pl
         what = f"{level.uplinks_of!r} is not an inner level with switches"
         raise fault(index, "uplinks_of", what, close_match(level.uplinks_of, tiers))
     below = tiers[level.uplinks_of]
-    between = math.prod(inner.members for inner in levels[below.index + 1 : index])
-    return Place(index, copies, below.first, between * below.per_copy, below)
+    if below.index >= own:  # the switches that the copy itself has, not those of its members
+        return Place(replace(level, members=1), index, copies, below.first, below.per_copy, below)
+    points = size(levels[below.index + 1 : own]) * below.per_copy
+    return Place(level, index, copies, below.first, points, below)
 
 
 def _limit(index: int, links: int) -> None:
@@ -126,7 +135,8 @@ def _edges(level: Level, index: int, switches: int = 0) -> IntArray:
 # -- product rules: k-th point to k-th point ---------------------------------------------------------------
 
 
-def _product(level: Level, place: Place) -> Wiring:
+def _product(place: Place) -> Wiring:
+    level = place.level
     edges = _edges(level, place.index)
     degree = np.bincount(edges[:, :2].reshape(-1), np.tile(edges[:, 2:], 2).reshape(-1), level.members)
     most = int(degree.max(initial=0))
@@ -138,7 +148,7 @@ def _product(level: Level, place: Place) -> Wiring:
     dst = place.first + (member + edges[:, 1, None]) * place.points + point
     count = np.broadcast_to(edges[:, 2, None] * each, src.shape).reshape(-1)
     src, dst = np.repeat(src.reshape(-1), count), np.repeat(dst.reshape(-1), count)
-    return Wiring(src, dst, np.full(len(src), -1, np.int32), edges, place.points, most * each)
+    return Wiring(src, dst, np.full(len(src), -1, np.int32), edges, level.members, place.points, most * each)
 
 
 def _per_neighbour(level: Level, place: Place, most: int) -> int:
@@ -183,7 +193,7 @@ def _columns(level: Level, place: Place) -> _Columns:
 
 
 def _switched(levels: Sequence[Level], place: Place, first: int) -> Wiring:
-    level = levels[place.index]
+    level = place.level
     reach = level.planes if place.below is None and level.rule == "switched" else 1
     up = 0 if place.below is None else _uplinks(levels, place)
     _limit(place.index, place.copies * level.members * place.points * reach * max(up, 1))
@@ -204,13 +214,13 @@ def _switched(levels: Sequence[Level], place: Place, first: int) -> Wiring:
     tier = Tier(place.index, first, columns.count, switches, columns.plane_of, meeting * each, level.link)
     return Wiring(
         np.repeat(src, count), np.repeat(dst.reshape(-1), count), np.repeat(plane, count), edges,
-        place.points, int(each[columns.of].sum(axis=1).max(initial=0)) * switches, tier,
+        level.members, place.points, int(each[columns.of].sum(axis=1).max(initial=0)) * switches, tier,
     )  # fmt: skip
 
 
 def _uplinks(levels: Sequence[Level], place: Place) -> int:
     """Return the links up from each switch of the level below: as stated, or as its taper leaves."""
-    level, below = levels[place.index], place.below
+    level, below = place.level, place.below
     assert below is not None
     assert level.link is not None
     if level.uplinks is not None:
@@ -267,7 +277,7 @@ def _switch_count(levels: Sequence[Level], place: Place, meeting: int, up: int) 
 
     meeting: attached nodes that share a column. The fewest is the least divisor of their uplinks.
     """
-    level = levels[place.index]
+    level = place.level
     if level.switches is not None:
         return level.switches
     if place.below is None:
