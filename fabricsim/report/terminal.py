@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fabricsim.report import tables
+from fabricsim.report import inspection_tables, tables
 from fabricsim.report.names import plain
 from fabricsim.report.nccl import nccl_table
 from fabricsim.report.verdicts import Judged, reason
@@ -54,14 +54,15 @@ def print_plan(plans: Sequence[Mapping[str, Any]], console: Console) -> None:
 
 
 def print_inspection(figures: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """Print what topologies are, side by side: one row per figure, one column per topology; then the findings."""
-    keys = list(dict.fromkeys(key for column in figures for key in column if key not in ("name", "lint")))
-    head = ("", *(str(column["name"]) for column in figures))
-    rows = tuple((key, *(_compact(key, column.get(key)) for column in figures)) for key in keys)
-    _print_table(console, tables.TextTable("", head, rows))
-    for column in figures:
-        for finding in column.get("lint", ()):
-            _line(console, f"{plain(column['name'])}: {plain(finding)}")
+    """Print what topologies are, side by side, then their tiers, links by medium, remarks and findings."""
+    for table in (
+        inspection_tables.figures_table,
+        inspection_tables.tiers_table,
+        inspection_tables.cables_table,
+    ):
+        _print_table(console, table(figures))
+    for line in inspection_tables.remarks(figures):
+        _line(console, plain(line))
 
 
 def _print_one(console: Console, result: Result) -> None:

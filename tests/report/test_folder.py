@@ -174,10 +174,10 @@ def test_plans_and_topologies_are_shown_with_units() -> None:
         "mean_hops": None,
     }
     print_inspection([figures, {**figures, "name": "y", "npus": 16}], console)
-    for words in ("[b]ar", "size_B: 1 MiB", "board: 1 KiB", "5 GB/s", "copper 3", "x: odd", "y: odd", "none"):
+    for words in ("[b]ar", "size_B: 1 MiB", "board: 1 KiB", "5 GB/s", "3 (100.0 %)", "x: odd", "y: odd"):
         assert words in out.getvalue()
-    (row,) = [line.split() for line in out.getvalue().splitlines() if line.split()[:1] == ["npus"]]
-    assert row == ["npus", "8", "16"]
+    (row,) = [line.split() for line in out.getvalue().splitlines() if line.split()[:1] == ["NPUs"]]
+    assert row == ["NPUs", "8", "16"]
 
 
 def test_summary_names_every_metric_of_run_and_operations(result: Result) -> None:
