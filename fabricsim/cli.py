@@ -270,7 +270,7 @@ def _things(what: Thing) -> list[tuple[str, str]]:
     if what is Thing.TOPOLOGIES:
         from fabricsim.topology import SHAPES, shipped
 
-        return [*shipped().items(), *((name, "shape with parameters") for name in SHAPES)]
+        return [*shipped().items(), *((name, f"shape: {of.about}") for name, of in SHAPES.items())]
     if what is Thing.SCENARIOS:
         from fabricsim.scenario import shipped_scenarios
 
