@@ -62,7 +62,7 @@ def _far(part: Dragonfly, groups: int) -> tuple[IntArray, IntArray]:
 
     Port j = i·h + k of a group is the k-th of its i-th router. Palm tree: port j leads to the group j + 1 further
     on, whose port that comes back is the one of the rest of the way round. Absolute: port j leads to group j, or to
-    j + 1 from group j on (Hastings et al., CLUSTER 2015, secs. III-A and III-B, with the sign of the palm tree turned).
+    j + 1 from group j on (Hastings et al., CLUSTER 2015; here the palm tree turns forward).
     With fewer groups than a·h + 1 each turn of groups − 1 ports goes round once more.
     """
     others = groups - 1

@@ -44,7 +44,7 @@ def generators(q: int) -> tuple[IntArray, IntArray]:
     """Return the differences that join routers of one group: of the first q groups, and of the last q.
 
     With q = 4w + δ and ξ primitive: even powers of ξ and odd ones; for δ = −1 the first half of the even powers and
-    the negatives of them, and so for the odd (Hafner, Discrete Applied Mathematics 2004).
+    the negatives of them, and so for the odd (Hafner, J. Comb. Theory B, 2004).
     """
     power = Galois.of(q).powers
     if q % 4 != 3:
