@@ -104,3 +104,18 @@ def test_a_large_tree_is_proven_and_a_sample_says_so() -> None:
     assert loose["hops_sampled"]
     assert loose["bisection_Bps"] is None
     assert sampled(fabric).mean == pytest.approx(figures["mean_hops"], rel=0.01)
+
+
+@pytest.mark.parametrize("rule", ["ring", "full-mesh"])
+def test_two_networks_over_the_same_members(rule: str) -> None:
+    levels = [
+        {"name": "board", "members": 4, "rule": rule, "link": LINK},
+        {"name": "again", "members": 4, "rule": "rails", "beside": "board", "link": LINK, "tag": "leaf"},
+        {"name": "box", "members": 2, "rule": "full-mesh", "link": LINK},
+    ]
+    levels[1].pop("members")
+    spec = {"name": "double", "device": {"forwards": True}, "levels": levels, "routing": {"policy": "spray"}}
+    fabric = resolve(spec)
+    assert len(symmetry_of(fabric).targets) == 1
+    same(fabric)
+    assert level_cut(fabric) >= bisection(fabric, all_pairs(fabric))[0]
