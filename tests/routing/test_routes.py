@@ -51,7 +51,7 @@ def test_next_hops_are_exactly_the_channels_one_hop_nearer() -> None:
 def test_work_in_pieces_changes_nothing(monkeypatch) -> None:
     fabric = fabric_of(MESH.copy())
     whole = next_hops(fabric, np.arange(16))
-    monkeypatch.setattr("fabricsim.routing._CHUNK", 1)
+    monkeypatch.setattr("fabricsim.routing.shortest._CHUNK", 1)
     pieces = next_hops(fabric, np.arange(16))
     for name in ("distance", "starts", "counts", "channels"):
         assert np.array_equal(getattr(whole, name), getattr(pieces, name))

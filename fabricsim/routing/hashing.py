@@ -1,0 +1,24 @@
+"""The hash behind every choice that looks random: SplitMix64 of names, never a generator with a state."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Words = NDArray[np.uint64]
+
+
+def splitmix64(*words: int | NDArray[np.int64]) -> Words:
+    """Return a 64-bit hash of the words, element by element.
+
+    Each word is xored into the state, which then takes one step of SplitMix64
+    (Steele, Lea, Flood, OOPSLA 2014).
+    """
+    state = np.zeros(np.broadcast_shapes(*(np.shape(word) for word in words)), np.uint64)
+    with np.errstate(over="ignore"):
+        for word in words:
+            z = (state ^ np.asarray(word).astype(np.uint64)) + np.uint64(0x9E3779B97F4A7C15)
+            z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            state = z ^ (z >> np.uint64(31))
+    return state
