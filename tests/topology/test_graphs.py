@@ -116,6 +116,7 @@ def test_a_bad_graph_is_told_with_its_file(tmp_path: Path, data: Any, said: str)
     [
         ("not xml", "is not XML"),
         ("<a/>", "is not GraphML"),
+        ('<!DOCTYPE a [<!ENTITY b "c"><!ENTITY d "&b;&b;&b;">]><graphml>&d;</graphml>', "declares XML entities"),
         ('<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="directed">'
          '<node id="a"/><node id="b"/><edge source="a" target="b"/></graph></graphml>', "the graph is directed"),
     ],
