@@ -108,3 +108,8 @@ def test_unknown_policies_are_refused_with_a_match() -> None:
         Routing("sprai")
     with pytest.raises(InputError, match="known: message, pair"):
         Routing("ecmp", "flow")
+
+
+def test_adaptive_is_refused_with_the_reason() -> None:
+    with pytest.raises(InputError, match="no engine offers them"):
+        Routing("adaptive")
