@@ -12,7 +12,7 @@ from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing.policies import PER_PACKET, POLICIES, Choice, Routing
-from fabricsim.routing.search import CELLS, UNREACHABLE, Search, hops_to, part_of
+from fabricsim.routing.search import CELLS, UNREACHABLE, Search, hops_to, part_of, swapped, twins
 from fabricsim.schedule import Messages
 
 IntArray = NDArray[np.int64]
@@ -80,15 +80,18 @@ class _Walk:
 
 def _searches(fabric: Fabric, src: IntArray, dst: IntArray) -> Iterator[tuple[IntArray, Search]]:
     """Yield rows, and a search that knows their shortest paths: a few targets at a time, to bound memory."""
-    targets, column = np.unique(dst, return_inverse=True)
+    targets = np.unique(dst)
     part = part_of(fabric, np.unique(np.concatenate([src, targets])))
+    twin = twins(fabric, targets)
+    searched, column = np.unique(twin[dst], return_inverse=True)
     step = max(1, CELLS // max(1, fabric.nodes))
     order = np.argsort(column, kind="stable")
-    bounds = np.searchsorted(column[order], np.arange(0, len(targets) + step, step))
-    for index, first in enumerate(range(0, len(targets), step)):
+    bounds = np.searchsorted(column[order], np.arange(0, len(searched) + step, step))
+    for index, first in enumerate(range(0, len(searched), step)):
         rows = order[bounds[index] : bounds[index + 1]]
-        some = targets[first : first + step]
-        yield rows, Search(fabric, some, hops_to(fabric, part, some, column[rows] - first, src[rows]))
+        some = searched[first : first + step]
+        start = swapped(src[rows], dst[rows], twin)
+        yield rows, Search(fabric, some, hops_to(fabric, part, some, column[rows] - first, start), twin)
 
 
 def _refuse_separated(fabric: Fabric, walk: _Walk, rows: IntArray) -> None:
@@ -106,7 +109,13 @@ def _steps(
     rows, node, stride = _under_way(walk, rows, node, stride)
     while len(rows):
         src, dst = walk.src[rows], walk.dst[rows]
-        starts, n, channels = search.candidates(node, dst)
+        # whoever stands at one node on the way to one target, or to a twin of it farther off, shares its candidates
+        near = (search.hops(node, dst) == 1) | (node == search.twin[dst])
+        place, at = np.unique(
+            np.where(near, dst, search.twin[dst]) * search.fabric.nodes + node, return_inverse=True
+        )
+        starts, n, channels = search.candidates(place % search.fabric.nodes, place // search.fabric.nodes)
+        starts, n = starts[at], n[at]
         message, packet = walk.message[rows], walk.packet[rows]
         choice = Choice(seed, routing.hash, src, dst, message, packet, stride, node, n)
         channel = channels[starts + pick(choice)]

@@ -7,8 +7,9 @@ shortest path from a source is nearer than the source, so its distance is known 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,29 +56,68 @@ def hops_to(fabric: Fabric, part: Part, targets: IntArray, row: IntArray, src: I
     cell = np.arange(len(targets)) * fabric.nodes + targets
     wanted = row * fabric.nodes + src
     distance[cell] = 0
+    last = np.empty(len(distance), np.int32)
     hops = 0
     while len(cell) and np.any(distance[wanted] == UNREACHABLE):
         hops += 1
         node = cell % fabric.nodes
         of, item = expanded(part.starts[node], part.starts[node + 1] - part.starts[node])
         found = (cell - node)[of] + part.src[item]
-        found = np.unique(found[distance[found] == UNREACHABLE])
+        found = found[distance[found] == UNREACHABLE]
         distance[found] = hops
+        # a cell found several times goes on once: as the one that wrote its number last (no sorting needed)
+        number = np.arange(len(found), dtype=np.int32)
+        last[found] = number
+        found = found[last[found] == number]
         cell = found[fabric.forwards[found % fabric.nodes]]
     return distance.reshape(len(targets), fabric.nodes)
 
 
+def twins(fabric: Fabric, targets: IntArray) -> IntArray:
+    """Return (nodes,) for each target the first target that has the same neighbours, itself if it is alone with them.
+
+    Targets that do not forward and hang on the same forwarding nodes are equally far from everywhere else: every path
+    to one of them ends with a channel from one of these nodes, and none leads through the other. So one search
+    serves them all, with the two changing places.
+    """
+    starts, order = fabric.out
+    _, item = expanded(starts[targets], starts[targets + 1] - starts[targets])
+    near = fabric.channel_dst[order[item]]
+    bounds = np.cumsum(starts[targets + 1] - starts[targets])
+    alone = fabric.forwards[targets] | np.array(
+        [not all(ends) for ends in _split(fabric.forwards[near].tolist(), bounds.tolist())], np.bool_
+    )
+    first: dict[tuple[int, ...], int] = {}
+    twin = np.full(fabric.nodes, UNREACHABLE, np.int64)
+    for target, single, ends in zip(
+        targets.tolist(), alone.tolist(), _split(near.tolist(), bounds.tolist()), strict=True
+    ):
+        twin[target] = target if single else first.setdefault(tuple(sorted(set(ends))), target)
+    return twin
+
+
+def _split(values: list[Any], bounds: list[int]) -> Iterator[list[Any]]:
+    """Yield the values in pieces that end at each of the bounds."""
+    for begin, end in zip([0, *bounds], bounds, strict=False):
+        yield values[begin:end]
+
+
 @dataclass(frozen=True, eq=False)
 class Search:
-    """Shortest paths to some targets: distance is (targets, nodes), targets ascending."""
+    """Shortest paths to some targets: distance is (searched, nodes), for the targets in `searched`, ascending.
+
+    twin: (nodes,) the searched target that stands for each target.
+    """
 
     fabric: Fabric
-    targets: IntArray
+    searched: IntArray
     distance: NDArray[np.int16]
+    twin: IntArray
 
     def hops(self, node: IntArray, dst: IntArray) -> IntArray:
         """Return the hops from each node to each target, UNREACHABLE where there is no path."""
-        return self.distance[np.searchsorted(self.targets, dst), node].astype(np.int64)
+        row = np.searchsorted(self.searched, self.twin[dst])
+        return self.distance[row, swapped(node, dst, self.twin)].astype(np.int64)
 
     def candidates(self, node: IntArray, dst: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         """Return starts, counts and the channels one hop nearer, ascending, for each node and its target."""
@@ -85,8 +125,13 @@ class Search:
         of, item = expanded(starts[node], starts[node + 1] - starts[node])
         channel = order[item]
         into = self.fabric.channel_dst[channel]
-        row = np.searchsorted(self.targets, dst)
-        near = self.distance[row[of], into] == self.distance[row, node][of] - 1
+        near = self.hops(into, dst[of]) == self.hops(node, dst)[of] - 1
         near &= self.fabric.forwards[into] | (into == dst[of])
         counts = np.bincount(of[near], minlength=len(node))
         return np.cumsum(counts) - counts, counts, channel[near]
+
+
+def swapped(node: IntArray, dst: IntArray, twin: IntArray) -> IntArray:
+    """Return the node that plays `node`'s part in the search for the twin of `dst`: the two change places."""
+    other = twin[dst]
+    return np.where(node == dst, other, np.where(node == other, dst, node))

@@ -7,16 +7,35 @@ import pytest
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing import UNREACHABLE, Routing, next_hops, routes, unreachable
-from fabricsim.routing.search import Search, hops_to, part_of
+from fabricsim.routing.search import Search, hops_to, part_of, swapped, twins
 from fabricsim.schedule import Schedule
+from fabricsim.topology import load_topology, resolve
 from tests.engines.lab import fabric_of, messages
 from tests.topology.lab import shape
 
+LINK = {"bandwidth": "50 GB/s", "latency": "500 ns"}
+DIES = {
+    "levels": [
+        {"name": "package", "members": 2, "rule": "full-mesh", "link": LINK},
+        {"name": "node", "members": 3, "rule": "switched", "planes": 2, "link": LINK},
+        {
+            "name": "pod",
+            "members": 2,
+            "rule": "switched",
+            "uplinks_of": "node",
+            "uplinks": 2,
+            "switches": 2,
+            "link": LINK,
+        },
+    ]
+}
 FABRICS = {
     "torus": lambda: shape("torus", size=[4, 3, 2]),
     "full-mesh": lambda: shape("full-mesh", size=[4, 3]),
     "fat-tree": lambda: shape("fat-tree", k=4),
     "leaf-spine": lambda: shape("leaf-spine", leaves=3, hosts=4, spines=2),
+    "rail": lambda: load_topology("hgx-h100-rail", servers=2),
+    "dies": lambda: resolve(DIES),
     "random": lambda: fabric_of(nx.random_regular_graph(3, 14, seed=5)),
 }
 
@@ -29,7 +48,10 @@ def test_candidates_are_those_of_the_whole_fabric(name: str) -> None:
     src, dst = src[apart], dst[apart]
     targets = np.arange(fabric.ranks)
     part = part_of(fabric, targets)
-    search = Search(fabric, targets, hops_to(fabric, part, targets, dst, src))
+    twin = twins(fabric, targets)
+    searched, row = np.unique(twin[dst], return_inverse=True)
+    distance = hops_to(fabric, part, searched, row, swapped(src, dst, twin))
+    search = Search(fabric, searched, distance, twin)
     whole = next_hops(fabric, targets)
     assert np.array_equal(search.hops(src, dst), whole.distance[dst, src])
     starts, counts, channels = search.candidates(src, dst)
@@ -38,6 +60,15 @@ def test_candidates_are_those_of_the_whole_fabric(name: str) -> None:
         at = whole.starts[dst[index], src[index]]
         expected = whole.channels[at : at + counts[index]]
         assert np.array_equal(channels[starts[index] : starts[index] + counts[index]], expected)
+
+
+def test_hosts_of_one_leaf_are_searched_once_and_nodes_that_forward_each_alone() -> None:
+    fabric = FABRICS["leaf-spine"]()
+    assert twins(fabric, np.arange(12))[:12].tolist() == [0] * 4 + [4] * 4 + [8] * 4
+    torus = FABRICS["torus"]()
+    assert twins(torus, np.arange(24))[:24].tolist() == list(range(24))
+    dies = FABRICS["dies"]()
+    assert twins(dies, np.arange(12))[:12].tolist() == list(range(12)), "each has a link that the others lack"
 
 
 def test_a_search_stops_with_its_last_source() -> None:
