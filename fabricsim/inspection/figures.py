@@ -53,6 +53,14 @@ def inspect(fabric: Fabric) -> dict[str, Any]:
         "tiers": tiers(fabric),
         "cables": cables(fabric),
         "lint": lint(fabric, pairs),
-        "evidence": dict(Counter(entry.confidence for entry in fabric.about.evidence)),
+        "evidence": _evidence(fabric),
     }
     return figures
+
+
+def _evidence(fabric: Fabric) -> dict[str, int]:
+    """Return how many of the topology's numbers there are of each confidence."""
+    counts: Counter[str] = Counter()
+    for entry in fabric.about.evidence:
+        counts[entry.confidence] += entry.numbers
+    return dict(counts)
