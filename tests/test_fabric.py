@@ -6,6 +6,7 @@ import pytest
 
 from fabricsim.errors import InputError
 from fabricsim.fabric import Device, Fabric, NodeGroup
+from fabricsim.topology import load_topology, resolve
 
 LINK = {"bandwidth": "50 GB/s", "latency": "500 ns"}
 
@@ -127,3 +128,33 @@ def test_a_fabric_shows_itself_in_a_notebook() -> None:
     html = Fabric.from_networkx(graph)._repr_html_()
     assert "10 NPUs, 2 switches, 12 links" in html
     assert "<b>bold</b>" not in html
+
+
+def test_a_part_is_what_lies_below_a_path() -> None:
+    fabric = load_topology("cloudmatrix384")
+    node = fabric.part("pod/node3")
+    assert sum(data["kind"] == "npu" for _, data in node.nodes(data=True)) == 16
+    assert node.number_of_nodes() == 16 + 7
+    assert node.number_of_edges() == 16 * 7 + 8
+    assert fabric.part("pod/node3/npu2").number_of_edges() == 1
+    whole = fabric.part("pod")
+    assert nx.utils.graphs_equal(whole, fabric.to_networkx())
+    with pytest.raises(InputError, match="'pod/node48' is not a part of cloudmatrix384; did you mean"):
+        fabric.part("pod/node48")
+
+
+def test_a_part_of_a_machine_too_large_to_draw_whole() -> None:
+    fabric = resolve({"shape": "fat-tree", "k": 44, "link": LINK})
+    with pytest.raises(InputError, match="too many for one NetworkX graph"):
+        fabric.to_networkx()
+    assert fabric.part("npu7").number_of_nodes() == 1
+
+
+def test_a_level_is_a_small_graph() -> None:
+    fabric = load_topology("cloudmatrix384")
+    pod = fabric.graph_of_level("pod")
+    assert nx.is_isomorphic(nx.Graph(pod), nx.complete_bipartite_graph(48, 16))
+    assert pod.graph["rule"] == "switched"
+    assert nx.is_isomorphic(fabric.graph_of_level("npu"), nx.complete_graph(2))
+    with pytest.raises(InputError, match="'nod' is not a level of cloudmatrix384; did you mean 'node'"):
+        fabric.graph_of_level("nod")

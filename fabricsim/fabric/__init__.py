@@ -1,0 +1,18 @@
+"""The compiled machine: what an engine runs on, and what everything else asks."""
+
+from fabricsim.fabric.fabric import Fabric
+from fabricsim.fabric.graphs import MAX_GRAPH_NODES
+from fabricsim.fabric.parts import KINDS, About, Device, Evidence, IntArray, LevelInfo, Link, NodeGroup
+
+__all__ = [
+    "KINDS",
+    "MAX_GRAPH_NODES",
+    "About",
+    "Device",
+    "Evidence",
+    "Fabric",
+    "IntArray",
+    "LevelInfo",
+    "Link",
+    "NodeGroup",
+]

@@ -1,0 +1,175 @@
+"""What a fabric is made of: devices, links, groups of nodes, levels, and what a topology says of itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.errors import InputError
+from fabricsim.units import EXAMPLES, MAX_AMOUNT, MAX_SECONDS, to_ps
+
+IntArray = NDArray[np.int64]
+KINDS: Final = ("npu", "cpu", "switch", "nic", "ocs")
+
+
+def _refuse_eternity(seconds: float, what: str) -> None:
+    if seconds > MAX_SECONDS:
+        raise InputError(f"{what} is more than a simulation can hold", EXAMPLES["time"])
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a node is. delay [s] is added when a packet passes through; nothing passes a node that does not forward.
+
+    ports: how many it has, None where unknown. per_package: endpoints that share one package (dies).
+    """
+
+    name: str
+    kind: str = "npu"
+    forwards: bool = False
+    delay: float = 0.0
+    ports: int | None = None
+    per_package: int = 1
+
+    def __post_init__(self) -> None:
+        _refuse_eternity(self.delay, f"the delay of {self.name!r}")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A class of links. Engines serialise at `bandwidth` [B/s, per direction] = raw × coding; latency [s]."""
+
+    name: str
+    bandwidth: int
+    latency: float
+    raw: int | None = None
+    coding: float = 1.0
+    lanes: int | None = None
+    medium: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.bandwidth > MAX_AMOUNT:
+            raise InputError(
+                f"the bandwidth of {self.name!r} is more than a simulation can hold", EXAMPLES["bandwidth"]
+            )
+        _refuse_eternity(self.latency, f"the latency of {self.name!r}")
+
+    @property
+    def latency_ps(self) -> int:
+        """The latency in whole picoseconds."""
+        return to_ps(self.latency)
+
+
+@dataclass(frozen=True)
+class NodeGroup:
+    """Nodes first … first + count − 1, numbered row-major over `shape`; `{}` in the pattern take the coordinates.
+
+    With `numbered_from` the pattern takes one number instead: that, plus the node's place in the group.
+    """
+
+    first: int
+    shape: tuple[int, ...]
+    pattern: str
+    device: Device
+    level: str = ""
+    names: tuple[str, ...] | None = None
+    numbered_from: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many nodes the group has."""
+        return int(np.prod(self.shape))
+
+    def name(self, index: int) -> str:
+        """Return the name of the group's node `index`, counted from its first."""
+        if self.names is not None:
+            return self.names[index]
+        if self.numbered_from is not None:
+            return self.pattern.format(self.numbered_from + index)
+        return self.pattern.format(*(int(c) for c in np.unravel_index(index, self.shape)))
+
+    @cached_property
+    def _regex(self) -> re.Pattern[str]:
+        return re.compile(r"(\d+)".join(re.escape(part) for part in self.pattern.split("{}")))
+
+    @cached_property
+    def _named(self) -> Mapping[str, int]:
+        return {name: index for index, name in enumerate(self.names or ())}
+
+    def find(self, name: str) -> int | None:
+        """Return the node id of `name`, or None if it is not in this group."""
+        if self.names is not None:
+            index = self._named.get(name)
+            return None if index is None else self.first + index
+        match = self._regex.fullmatch(name)
+        if match is None:
+            return None
+        coordinates = [int(text) for text in match.groups()]
+        if any(str(c) != text for c, text in zip(coordinates, match.groups(), strict=True)):
+            return None  # 'npu05' is not a second name of npu5
+        if self.numbered_from is not None:
+            index = coordinates[0] - self.numbered_from
+            return self.first + index if 0 <= index < self.count else None
+        if any(c >= size for c, size in zip(coordinates, self.shape, strict=True)):
+            return None
+        return self.first + int(np.ravel_multi_index(coordinates, self.shape))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Where a number of a topology comes from, and how sure we are."""
+
+    key: str
+    confidence: str
+    source: str
+    note: str = ""
+    numbers: int = 1
+    """How many numbers it covers."""
+
+
+@dataclass(frozen=True, eq=False)
+class LevelInfo:
+    """One level of a composed machine, as built.
+
+    copies: how many there are. members: copies of the level below in each. attached: the level whose switches the
+    links start from, empty where it is the NPUs; points: how many such nodes in each member. planes, switches:
+    columns of own switches, and switches in each; both 0 where the rule brings none. links: in each copy.
+    taper: down over up bandwidth of its switches, None where nothing is above them. edges: (E, 3) the small
+    graph, two ends and parallel links; ends from `members` on are the switches of one column. beside: the level
+    whose members are joined here once more, empty where the level has members of its own.
+    """
+
+    name: str
+    rule: str
+    copies: int
+    members: int
+    attached: str
+    points: int
+    planes: int
+    switches: int
+    links: int
+    taper: float | None
+    link: str
+    network: str
+    edges: IntArray
+    beside: str = ""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a topology says of itself beyond its graph."""
+
+    title: str = ""
+    vendor_sum: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    tapers: Mapping[str, float] = field(default_factory=dict)
+    networks: Mapping[str, str] = field(default_factory=dict)
+    """What each level belongs to: `package`, `scale-up` or `scale-out`; scale-up where a level is not named."""
+    levels: tuple[LevelInfo, ...] = ()
