@@ -1,0 +1,59 @@
+"""The command line: thin, lazy, results on stdout, everything else on stderr.
+
+Exit codes: 0 fine, 1 an expectation is violated, 2 wrong usage, 3 invalid input, 4 the simulation could not
+finish, 5 over the stated budget.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from fabricsim.cli.lists import list_things, schema
+from fabricsim.cli.runs import check, report, run
+from fabricsim.cli.topologies import inspect
+from fabricsim.errors import FabricError
+from fabricsim.version import __version__
+
+app = typer.Typer(
+    name="fabricsim",
+    help="Simulate the interconnect fabrics of AI supernodes and the clusters made of them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+for _name, _command in (
+    ("run", run),
+    ("check", check),
+    ("inspect", inspect),
+    ("list", list_things),
+    ("report", report),
+    ("schema", schema),
+):
+    app.command(_name)(_command)
+
+
+def main() -> None:
+    """Run the command line; every error becomes a message and its exit code."""
+    try:
+        app()
+    except FabricError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader has gone, as in `fabricsim list | head`
+        sys.exit(0)

@@ -1,0 +1,71 @@
+"""Commands that list what there is, and describe file formats."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+
+class Thing(StrEnum):
+    """What `list` can list."""
+
+    TOPOLOGIES = "topologies"
+    SCENARIOS = "scenarios"
+    COLLECTIVES = "collectives"
+    ROUTING = "routing"
+    TRAFFIC = "traffic"
+
+
+class SchemaOf(StrEnum):
+    """What `schema` can describe."""
+
+    SCENARIO = "scenario"
+    TOPOLOGY = "topology"
+
+
+def list_things(
+    what: Annotated[Thing, typer.Argument(help="What to list.")] = Thing.TOPOLOGIES,
+) -> None:
+    """List what ships with the package, or what can be asked for by name."""
+    rows = _things(what)
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"{name:<{width}}  {text}".rstrip())
+
+
+def _things(what: Thing) -> list[tuple[str, str]]:
+    if what is Thing.TOPOLOGIES:
+        from fabricsim.topology import SHAPES, shipped
+
+        return [*shipped().items(), *((name, f"shape: {of.about}") for name, of in SHAPES.items())]
+    if what is Thing.SCENARIOS:
+        from fabricsim.scenario import shipped_scenarios
+
+        return list(shipped_scenarios().items())
+    if what is Thing.COLLECTIVES:
+        from fabricsim.collectives import ALGORITHMS
+
+        return [(name, ", ".join(algorithms)) for name, algorithms in ALGORITHMS.items()]
+    if what is Thing.TRAFFIC:
+        from fabricsim.traffic import PATTERNS
+
+        return [(name, _first_line(function)) for name, function in PATTERNS.items()]
+    from fabricsim.routing import POLICIES
+
+    return [(name, "shortest paths") for name in POLICIES]
+
+
+def _first_line(thing: Any) -> str:
+    return (thing.__doc__ or "").strip().splitlines()[0] if thing.__doc__ else ""
+
+
+def schema(what: Annotated[SchemaOf, typer.Argument(help="Which file format.")] = SchemaOf.SCENARIO) -> None:
+    """Print the JSON Schema of a file format, for editors."""
+    if what is SchemaOf.SCENARIO:
+        from fabricsim.scenario import json_schema
+    else:
+        from fabricsim.topology import json_schema
+    print(json.dumps(json_schema(), indent=1))

@@ -1,0 +1,159 @@
+"""Commands that run scenarios, and that show what a run left behind."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fabricsim.cli.options import (
+    BudgetText,
+    DryRun,
+    Engine,
+    File,
+    Force,
+    Json,
+    Kernel,
+    Output,
+    Seed,
+    Set,
+    results_console,
+)
+
+if TYPE_CHECKING:
+    from fabricsim.regression import Verdict
+    from fabricsim.result import Result
+    from fabricsim.scenario import Scenario
+
+
+def run(
+    file: File,
+    dry_run: DryRun = False,
+    output: Output = None,
+    engine: Engine = None,
+    kernel: Kernel = None,
+    settings: Set = None,
+    seed: Seed = None,
+    budget: BudgetText = None,
+    as_json: Json = False,
+    force: Force = False,
+) -> None:
+    """Run a scenario, judge its expectations, and write a report with -o."""
+    scenario = _scenario(file, settings or [], seed, engine, kernel)
+    if dry_run:
+        _print_plan(scenario, as_json=as_json)
+        return
+    from fabricsim.budget import parse_budget
+    from fabricsim.regression import judge
+    from fabricsim.report.folder import check_folder, write_report
+    from fabricsim.run import run as run_scenario
+
+    if output:
+        check_folder(output, force=force)
+    limit = parse_budget(budget) if budget else None
+    results = run_scenario(scenario, _progress(scenario.name), limit)
+    verdicts = judge(results, scenario.expectations)
+    if output:
+        write_report(results, output, verdicts, force=force)
+    _print_results(results, verdicts, as_json=as_json)
+    if output:
+        print(f"report: {output / 'report.html'}", file=sys.stderr)
+    _exit_on(verdicts)
+
+
+def _exit_on(verdicts: Sequence[Verdict]) -> None:
+    if not all(verdict.ok for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _print_results(results: Sequence[Result], verdicts: Sequence[Verdict], *, as_json: bool) -> None:
+    if as_json:
+        contents = [result.as_dict() for result in results]
+        print(json.dumps(contents[0] if len(contents) == 1 else contents, indent=1))
+        return
+    from fabricsim.report.terminal import print_result
+
+    print_result(results, verdicts, results_console())
+
+
+def _print_plan(scenario: Scenario, *, as_json: bool) -> None:
+    from fabricsim.run import job_of, plan
+
+    plans = [plan(job_of(point)) for point in scenario.points()]
+    if as_json:
+        print(json.dumps(plans[0] if len(plans) == 1 else plans, indent=1))
+        return
+    from fabricsim.report.terminal import print_plan
+
+    print_plan(plans, results_console())
+
+
+def check(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="Scenario files, or folders of them.")
+    ],
+) -> None:
+    """Run scenarios and judge their expectations; exit 1 if one is violated."""
+    from fabricsim.regression import judge
+    from fabricsim.run import run as run_scenario
+
+    failed = 0
+    for path in _scenario_files(paths):
+        scenario = _scenario(str(path), [], None, None, None)
+        verdicts = judge(run_scenario(scenario), scenario.expectations)
+        bad = [verdict for verdict in verdicts if not verdict.ok]
+        failed += bool(bad)
+        print(
+            f"{'FAIL' if bad else 'ok  '} {path}: {len(verdicts) - len(bad)} of {len(verdicts)} expectations hold"
+        )
+        for verdict in bad:
+            print(f"     {verdict.text}: {verdict.why}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _scenario_files(paths: Sequence[Path]) -> list[Path]:
+    from fabricsim.errors import InputError
+
+    files: list[Path] = []
+    for path in paths:
+        found = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
+        if not found:
+            raise InputError(f"{path} holds no scenario files", "name a folder with .yaml files in it")
+        files.extend(found)
+    return files
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder that a run wrote.")],
+) -> None:
+    """Draw the figures and the page of a saved result again."""
+    from fabricsim.report.folder import redraw
+
+    print(redraw(folder))
+
+
+def _scenario(
+    file: str, settings: Sequence[str], seed: int | None, engine: str | None, kernel: str | None
+) -> Scenario:
+    from fabricsim.scenario import load_scenario
+
+    options = {"seed": seed, "engine": engine, "kernel": kernel}
+    given = [f"{key}={value}" for key, value in options.items() if value is not None]
+    return load_scenario(file, settings=[*settings, *given])
+
+
+def _progress(name: str) -> Callable[[int, int], None] | None:
+    """Return a progress line on a terminal, None elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+
+    def show(done: int, total: int) -> None:
+        sys.stderr.write(f"\r\033[K{name}: point {done + 1} of {total}" if done < total else "\r\033[K")
+        sys.stderr.flush()
+
+    return show
