@@ -24,7 +24,7 @@ from fabricsim.scenario.grammar import ScenarioPart
 from fabricsim.scenario.paths import Override, applied, find, governing, overlaps, overrides_of
 from fabricsim.scenario.workload import bind, check_entries
 from fabricsim.schedule import Schedule
-from fabricsim.topology import resolve
+from fabricsim.topology import check_spec, resolve
 from fabricsim.validation import Part, validate
 
 MAX_POINTS: Final = 10_000
@@ -203,11 +203,24 @@ def scenario_of(
     Raises InputError with every fault found, located in `document` or at the override it came with.
     """
     with _places(document, overrides):
-        parts = validate(ScenarioPart, data)
-        _check(parts, data)
+        parts = _checked(data, base)
     scenario = Scenario(document, data, base, parts, overrides)
     scenario.points()  # a bad value in a sweep is found now, not after the first point has run
     return scenario
+
+
+def _checked(data: Mapping[str, Any], base: Path) -> ScenarioPart:
+    """Return the parts of a scenario; where they are wrong, what is wrong with its topology is said along with them."""
+    faults = FaultList()
+    with faults.at():
+        parts = validate(ScenarioPart, data)
+        _check(parts, data)
+        return parts
+    written = data.get("topology") if isinstance(data, Mapping) else None
+    if written is not None and not any(fault.key[:1] == ("topology",) for fault in faults.faults):
+        with faults.at("topology"):
+            check_spec(written, base)
+    raise InputError(faults.faults)
 
 
 def _resolved(spec: Any, base: Path) -> Fabric:

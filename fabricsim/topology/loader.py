@@ -16,7 +16,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.topology.grammar import SCHEMA, TopologyPart
 from fabricsim.topology.graphs import load_graph
 from fabricsim.topology.machine import build
-from fabricsim.topology.shapes import build_shape
+from fabricsim.topology.shapes import build_shape, check_shape
 from fabricsim.validation import Part, shown, validate
 
 Spec = str | Path | Mapping[str, Any]
@@ -54,6 +54,32 @@ def resolve(spec: Spec, base: Path | None = None) -> Fabric:
     if not forms and "name" not in spec:
         raise InputError(f"has none of the keys {', '.join([*_FORMS, 'name'])}", _RIGHT)
     return _FORMS[forms[0]](spec, base) if forms else _set(spec, base)
+
+
+def check_spec(spec: Spec, base: Path | None = None) -> None:
+    """Raise InputError for what is wrong with a `topology:` as far as that shows without building the machine."""
+    base = base or Path()
+    if isinstance(spec, str | Path):
+        _checked_name(spec, base)
+    elif isinstance(spec, Mapping) and "shape" in spec:
+        check_shape(spec)
+    elif isinstance(spec, Mapping) and "levels" in spec:
+        validate(TopologyPart, spec)
+    elif isinstance(spec, Mapping) and "name" in spec:
+        part = validate(NamedPart, spec)
+        faults = FaultList()
+        with faults.at("name"):
+            _checked_name(part.name, base)
+        faults.raise_if_any()
+
+
+def _checked_name(name: str | Path, base: Path) -> None:
+    if not _is_path(name):
+        _shipped_file(str(name))
+    elif not (base / name).is_file():
+        raise InputError(
+            f"{base / name}: there is no such file", "name one that is there, or a shipped topology"
+        )
 
 
 def load_topology(name_or_path: str | Path, **parameters: Any) -> Fabric:
@@ -110,9 +136,12 @@ _FORMS: Final[Mapping[str, Callable[[Mapping[str, Any], Path], Fabric]]] = {
 # -- files and names ---------------------------------------------------------------------------------------
 
 
+def _is_path(name: str | Path) -> bool:
+    return bool(isinstance(name, Path) or Path(name).suffix or "/" in name or "\\" in name)
+
+
 def _named(name: str | Path, settings: Mapping[str, Any], base: Path) -> Fabric:
-    is_path = isinstance(name, Path) or Path(name).suffix or "/" in name or "\\" in name
-    if not is_path:
+    if not _is_path(name):
         return _file(_shipped_file(str(name)), settings)
     path = base / name
     if path.suffix.lower() in (".graphml", ".json") and not settings and _is_graph(path):

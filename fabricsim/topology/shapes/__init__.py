@@ -27,7 +27,7 @@ from fabricsim.topology.shapes.tree import (
     RAIL_OPTIMISED,
     STAR,
 )
-from fabricsim.validation import shown
+from fabricsim.validation import shown, validate
 
 SHAPES: Final[Mapping[str, Shape[Any]]] = {
     "ring": RING,
@@ -54,8 +54,17 @@ SHAPES: Final[Mapping[str, Shape[Any]]] = {
 
 def build_shape(spec: Mapping[str, Any]) -> Fabric:
     """Return the fabric that `{shape: …}` states. Raises InputError keyed by path in `spec`."""
+    return _shape_of(spec).build(spec)
+
+
+def check_shape(spec: Mapping[str, Any]) -> None:
+    """Raise InputError, keyed by path in `spec`, for what shows without building: the shape's name and its keys."""
+    validate(_shape_of(spec).keys, spec)
+
+
+def _shape_of(spec: Mapping[str, Any]) -> Shape[Any]:
     name = spec["shape"]
     if not isinstance(name, str) or name not in SHAPES:
         right = close_match(str(name), SHAPES)
         raise InputError([Fault(f"{shown(name)} is not a shape", right, ("shape",))])
-    return SHAPES[name].build(spec)
+    return SHAPES[name]
