@@ -20,6 +20,7 @@ from fabricsim.routing.load import channel_busy_ps, path_ps
 from fabricsim.routing.paths import Routes, routes, unreachable
 from fabricsim.routing.policies import PER_PACKET, POLICIES, Choice, Routing
 from fabricsim.routing.search import UNREACHABLE
+from fabricsim.routing.shares import Shares, shares
 from fabricsim.routing.shortest import NextHops, distances, next_hops
 
 __all__ = [
@@ -30,11 +31,13 @@ __all__ = [
     "NextHops",
     "Routes",
     "Routing",
+    "Shares",
     "channel_busy_ps",
     "distances",
     "next_hops",
     "path_ps",
     "routes",
+    "shares",
     "splitmix64",
     "unreachable",
 ]

@@ -39,9 +39,19 @@ class Routes:
 def unreachable(fabric: Fabric, src: IntArray, dst: IntArray) -> list[tuple[int, int]]:
     """Return the (src, dst) pairs, each once and sorted, between which no path forwards."""
     missing = np.zeros(len(src), np.bool_)
-    for rows, search in _searches(fabric, src, dst):
+    for rows, search in searches(fabric, src, dst):
         missing[rows] = search.hops(src[rows], dst[rows]) == UNREACHABLE
     return sorted({(int(a), int(b)) for a, b in zip(src[missing], dst[missing], strict=True)})
+
+
+def single_paths(
+    fabric: Fabric, src: IntArray, dst: IntArray, message: IntArray, routing: Routing, seed: int
+) -> tuple[IntArray, IntArray]:
+    """Return the one path of each flow, in CSR form: (flows + 1,) starts and channels. For policies of one path.
+
+    Raises InputError if some pair of ranks has no path.
+    """
+    return _walked(fabric, _Walk(src, dst, message, np.zeros(len(src), np.int64)), routing, seed)
 
 
 def routes(fabric: Fabric, messages: Messages, routing: Routing, model: Model, seed: int) -> Routes:
@@ -55,16 +65,7 @@ def routes(fabric: Fabric, messages: Messages, routing: Routing, model: Model, s
     message = np.repeat(np.arange(total), count)
     packet = np.arange(len(message)) - first[message]
     walk = _Walk(messages.src[message], messages.dst[message], message, packet)
-    length = np.zeros(len(message), np.int64)
-    found: list[tuple[IntArray, IntArray, int]] = []
-    for rows, search in _searches(fabric, walk.src, walk.dst):
-        length[rows] = search.hops(walk.src[rows], walk.dst[rows])
-        _refuse_separated(fabric, walk, rows[length[rows] == UNREACHABLE])
-        found.extend(_steps(search, walk, rows, routing, seed))
-    starts = np.concatenate([[0], np.cumsum(length)])
-    channels = np.empty(starts[-1], np.int64)
-    for path, channel, hop in found:
-        channels[starts[path] + hop] = channel
+    starts, channels = _walked(fabric, walk, routing, seed)
     return Routes(starts, channels, first[:-1], count)
 
 
@@ -78,7 +79,22 @@ class _Walk:
     packet: IntArray
 
 
-def _searches(fabric: Fabric, src: IntArray, dst: IntArray) -> Iterator[tuple[IntArray, Search]]:
+def _walked(fabric: Fabric, walk: _Walk, routing: Routing, seed: int) -> tuple[IntArray, IntArray]:
+    """Return the path of each row, in CSR form."""
+    length = np.zeros(len(walk.src), np.int64)
+    found: list[tuple[IntArray, IntArray, int]] = []
+    for rows, search in searches(fabric, walk.src, walk.dst):
+        length[rows] = search.hops(walk.src[rows], walk.dst[rows])
+        refuse_separated(fabric, walk.src, walk.dst, rows[length[rows] == UNREACHABLE])
+        found.extend(_steps(search, walk, rows, routing, seed))
+    starts = np.concatenate([[0], np.cumsum(length)])
+    channels = np.empty(starts[-1], np.int64)
+    for path, channel, hop in found:
+        channels[starts[path] + hop] = channel
+    return starts, channels
+
+
+def searches(fabric: Fabric, src: IntArray, dst: IntArray) -> Iterator[tuple[IntArray, Search]]:
     """Yield rows, and a search that knows their shortest paths: a few targets at a time, to bound memory."""
     targets = np.unique(dst)
     part = part_of(fabric, np.unique(np.concatenate([src, targets])))
@@ -94,9 +110,10 @@ def _searches(fabric: Fabric, src: IntArray, dst: IntArray) -> Iterator[tuple[In
         yield rows, Search(fabric, some, hops_to(fabric, part, some, column[rows] - first, start), twin)
 
 
-def _refuse_separated(fabric: Fabric, walk: _Walk, rows: IntArray) -> None:
+def refuse_separated(fabric: Fabric, src: IntArray, dst: IntArray, rows: IntArray) -> None:
+    """Raise InputError that names the first of the `rows`, between whose ends no path forwards."""
     if len(rows):
-        a, b = (fabric.node_name(int(end[rows[0]])) for end in (walk.src, walk.dst))
+        a, b = (fabric.node_name(int(end[rows[0]])) for end in (src, dst))
         raise InputError(f"there is no path from {a} to {b}", "join them, or let the nodes between forward")
 
 
@@ -109,13 +126,7 @@ def _steps(
     rows, node, stride = _under_way(walk, rows, node, stride)
     while len(rows):
         src, dst = walk.src[rows], walk.dst[rows]
-        # whoever stands at one node on the way to one target, or to a twin of it farther off, shares its candidates
-        near = (search.hops(node, dst) == 1) | (node == search.twin[dst])
-        place, at = np.unique(
-            np.where(near, dst, search.twin[dst]) * search.fabric.nodes + node, return_inverse=True
-        )
-        starts, n, channels = search.candidates(place % search.fabric.nodes, place // search.fabric.nodes)
-        starts, n = starts[at], n[at]
+        starts, n, channels = search.shared_candidates(node, dst)
         message, packet = walk.message[rows], walk.packet[rows]
         choice = Choice(seed, routing.hash, src, dst, message, packet, stride, node, n)
         channel = channels[starts + pick(choice)]

@@ -1,0 +1,117 @@
+"""Which fraction of a flow's bytes crosses which channel: what a policy comes down to where no packet is looked at.
+
+A single path carries all of a flow. Spray takes the candidates at a node in turn, so each carries an equal part of
+what passes through that node: the parts multiply along the way, and add up where ways meet again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.fabric import Fabric
+from fabricsim.routing.paths import refuse_separated, searches, single_paths
+from fabricsim.routing.policies import PER_PACKET, Routing
+from fabricsim.routing.search import UNREACHABLE, Search, expanded
+
+IntArray = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Flow f puts the share weights[i] of its bytes on channels[i], for i in starts[f] : starts[f + 1].
+
+    starts: (flows + 1,). channels: ascending in each flow, each once. The weights of the channels that enter a flow's
+    target add up to 1; a flow from a rank to itself has none.
+    """
+
+    starts: IntArray
+    channels: NDArray[np.int32]
+    weights: Floats
+
+    @property
+    def flow(self) -> IntArray:
+        """(entries,) the flow that each entry belongs to."""
+        return np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+
+
+def shares(
+    fabric: Fabric,
+    src: IntArray,
+    dst: IntArray,
+    routing: Routing,
+    seed: int = 0,
+    message: IntArray | None = None,
+) -> Shares:
+    """Return which share of each flow crosses which channel, healthy.
+
+    src, dst: (flows,) ranks. message: (flows,) ids, what an ECMP choice depends on; the positions if None. Flows of
+    one pair are worked out once unless their message matters. Raises InputError if some pair has no path.
+    """
+    src, dst = np.asarray(src, np.int64), np.asarray(dst, np.int64)
+    if routing.policy not in PER_PACKET:
+        ids = np.arange(len(src)) if message is None else np.asarray(message, np.int64)
+        starts, channels = single_paths(fabric, src, dst, ids, routing, seed)
+        return _ascending(starts, channels, np.ones(len(channels)))
+    pair, flow = np.unique(src * fabric.nodes + dst, return_inverse=True)
+    found = _sprayed(fabric, pair // fabric.nodes, pair % fabric.nodes)
+    return (
+        found if len(pair) == len(src) and np.array_equal(flow, np.arange(len(src))) else _taken(found, flow)
+    )
+
+
+def _taken(found: Shares, row: IntArray) -> Shares:
+    """Return the rows of `found` that are asked for, in that order."""
+    counts = np.diff(found.starts)[row]
+    _, item = expanded(found.starts[:-1][row], counts)
+    return Shares(np.concatenate([[0], np.cumsum(counts)]), found.channels[item], found.weights[item])
+
+
+def _ascending(starts: IntArray, channels: IntArray, weights: Floats) -> Shares:
+    """Return shares with the channels of each flow in ascending order; each occurs once."""
+    flow = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    order = np.lexsort((channels, flow))
+    return Shares(starts, channels[order].astype(np.int32), weights[order])
+
+
+def _sprayed(fabric: Fabric, src: IntArray, dst: IntArray) -> Shares:
+    """Return the shares of pairs that all shortest paths carry, by the candidates at each node."""
+    parts: list[tuple[IntArray, IntArray, Floats]] = []
+    for rows, search in searches(fabric, src, dst):
+        refuse_separated(fabric, src, dst, rows[search.hops(src[rows], dst[rows]) == UNREACHABLE])
+        parts += _steps(search, src, dst, rows)
+    flow, channels, weights = (
+        np.concatenate([part[column] for part in parts]) if parts else np.zeros(0) for column in range(3)
+    )
+    counts = np.bincount(flow.astype(np.int64), minlength=len(src))
+    order = np.lexsort((channels, flow))
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    return Shares(starts, channels[order].astype(np.int32), weights[order])
+
+
+def _steps(
+    search: Search, src: IntArray, dst: IntArray, rows: IntArray
+) -> Iterator[tuple[IntArray, IntArray, Floats]]:
+    """Yield (flow, channel, weight) of one hop after the other, until every flow of `rows` has arrived."""
+    flow, node, weight = rows, src[rows], np.ones(len(rows))
+    while True:
+        under_way = node != dst[flow]
+        flow, node, weight = flow[under_way], node[under_way], weight[under_way]
+        if not len(flow):
+            return
+        starts, counts, channels = search.shared_candidates(node, dst[flow])
+        at, item = expanded(starts, counts)
+        flow, channel, weight = flow[at], channels[item], (weight / counts)[at]
+        yield flow, channel, weight
+        flow, node, weight = _met(search.fabric, flow, search.fabric.channel_dst[channel], weight)
+
+
+def _met(fabric: Fabric, flow: IntArray, node: IntArray, weight: Floats) -> tuple[IntArray, IntArray, Floats]:
+    """Return what of each flow stands at each node, ways that meet there added up."""
+    place, at = np.unique(flow * fabric.nodes + node, return_inverse=True)
+    total: Floats = np.bincount(at, weight, len(place)).astype(np.float64, copy=False)
+    return place // fabric.nodes, place % fabric.nodes, total
