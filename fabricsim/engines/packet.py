@@ -16,7 +16,7 @@ import simpy
 
 from fabricsim.engines.ports import COMPLETION, FAULT, PICK, RELEASE, Bell, Packet, Port, Wiring
 from fabricsim.engines.record import Record
-from fabricsim.errors import StallError
+from fabricsim.errors import InputError, StallError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
@@ -367,4 +367,6 @@ def simulate_packets(
     fabric: Fabric, schedule: Schedule, routes: Routes, failures: Failures, model: Model
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds."""
+    if model.feedback:
+        raise InputError(f"no kernel is built for a network in which {model.feedback}", "leave it out")
     return Kernel(fabric, schedule, routes, failures, model).run()

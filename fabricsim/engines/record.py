@@ -222,7 +222,9 @@ def model_text(model: Model) -> str:
     """Return the model in the form that the digest covers."""
     e = model.endpoint
     ends = (to_ps(e.send_overhead), to_ps(e.recv_overhead), to_ps(e.gap))
-    return repr((model.switching, model.mtu, model.header, model.flit, ends))
+    plain = (model.switching, model.mtu, model.header, model.flit, ends)
+    changes = model.changes()
+    return repr((*plain, changes) if changes else plain)
 
 
 def run_digest(inputs: Mapping[str, str], record: Record) -> str:

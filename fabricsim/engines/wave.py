@@ -39,6 +39,8 @@ def applies(
 
 def misfit(schedule: Schedule, failures: Failures, model: Model) -> str:
     """Return why this kernel cannot run a job, as far as that is known without its routes; empty if it can."""
+    if model.feedback:
+        return model.feedback
     if len(failures):
         return "links fail or degrade"
     if model.endpoint.gap:

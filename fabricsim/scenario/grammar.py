@@ -11,8 +11,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from fabricsim.errors import FaultList, InputError
+from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
-from fabricsim.validation import ListOf, Part, PositiveSize, Share, Size, Time, checked, shown, validate
+from fabricsim.validation import ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
 
 SCHEMA: Final = "fabricsim/1"
 MAX_SEED: Final = 2**63 - 1
@@ -27,24 +28,6 @@ class RoutingPart(Part):
 
     policy: Literal["minimal", "ecmp", "spray"] | None = Field(None, description="how a path is chosen")
     hash: Literal["message", "pair"] | None = Field(None, description="what an ecmp choice depends on")
-
-
-class ModelPart(Part):
-    """model: how packets are made and switched; the topology's own model where nothing is stated."""
-
-    switching: Literal["store-and-forward", "cut-through"] | None = None
-    mtu: PositiveSize | None = Field(None, description="payload bytes of a full packet")
-    header: Size | None = Field(None, description="bytes each packet has beside its payload")
-    flit: PositiveSize | None = Field(None, description="a packet on the wire is a multiple of this")
-    buffer: Literal["infinite"] = "infinite"
-
-
-class EndpointPart(Part):
-    """endpoint: what a rank adds to each message; the topology's own where nothing is stated."""
-
-    send_overhead: Time | None = Field(None, description="from a message's release to the source's queue")
-    recv_overhead: Time | None = Field(None, description="from the last bit's arrival to delivery")
-    gap: Time | None = Field(None, description="least time between two messages of one rank")
 
 
 class RecoveryPart(Part):
@@ -172,6 +155,7 @@ class ScenarioPart(Part):
     routing: RoutingPart = RoutingPart()
     model: ModelPart = ModelPart()
     endpoint: EndpointPart = EndpointPart()
+    sender: SenderPart = SenderPart()
     workload: Annotated[
         ListOf[Entry], Field(min_length=1, description="who sends what", json_schema_extra={"minItems": 1})
     ]

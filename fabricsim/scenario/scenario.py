@@ -111,9 +111,11 @@ class Scenario:
 
     def model(self, fabric: Fabric) -> Model:
         """Return the model of `fabric`, with what the scenario states in place of its defaults."""
-        with self._located("model"):
-            endpoint = replace(fabric.model.endpoint, **_stated(self.parts.endpoint))
-            return replace(fabric.model, endpoint=endpoint, **_stated(self.parts.model, "buffer"))
+        endpoint = replace(fabric.model.endpoint, **self.parts.endpoint.values())
+        with self._located("sender"):
+            sender = self.parts.sender.value()
+        with self._located(), _by_section():
+            return replace(fabric.model, endpoint=endpoint, sender=sender, **self.parts.model.values())
 
     def routing(self, fabric: Fabric) -> Routing:
         """Return how paths are chosen: the policy stated, or else the topology's own."""
@@ -268,6 +270,21 @@ def _placed(fault: Fault, overrides: tuple[Override, ...]) -> Fault:
 
 def _names(parts: ScenarioPart) -> list[str]:
     return [entry.name or entry.kind for entry in parts.workload]
+
+
+@contextmanager
+def _by_section() -> Iterator[None]:
+    """Key the faults of a Model by the section of a file that states them: `sender`, or else `model`."""
+    try:
+        yield
+    except InputError as error:
+        own = (fault.key[:1] == ("sender",) for fault in error.faults)
+        raise InputError(
+            [
+                fault if sender else replace(fault, key=("model", *fault.key))
+                for fault, sender in zip(error.faults, own, strict=True)
+            ]
+        ) from None
 
 
 def _stated(part: Part, *but: str) -> dict[str, Any]:

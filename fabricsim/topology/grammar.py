@@ -22,9 +22,10 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
 from fabricsim.errors import InputError
+from fabricsim.model.grammar import EndpointPart, ModelPart
 from fabricsim.topology.expressions import Expression, parse_expression
 from fabricsim.units import EXAMPLES, parse_bandwidth, parse_time
-from fabricsim.validation import ListOf, Part, PositiveSize, Size, checked, shown
+from fabricsim.validation import ListOf, Part, checked, shown
 
 SCHEMA: Final = "fabricsim.topology/1"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -223,15 +224,6 @@ class RoutingPart(Part):
     policy: Literal["minimal", "ecmp", "spray"] = Field(description="minimal, ecmp or spray")
 
 
-class ModelPart(Part):
-    """model: how packets are made and switched where a scenario says nothing."""
-
-    switching: Literal["store-and-forward", "cut-through"] | None = None
-    mtu: PositiveSize | None = Field(None, description="payload bytes of a full packet")
-    header: Size | None = Field(None, description="bytes each packet has beside its payload")
-    flit: PositiveSize | None = Field(None, description="a packet on the wire is a multiple of this")
-
-
 def _parameter(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise InputError(f"{shown(value)} is neither a number nor text", "write a number, or a quantity")
@@ -263,6 +255,7 @@ class TopologyPart(Part):
     devices: dict[str, DevicePart] = Field(default_factory=dict)
     routing: RoutingPart | None = None
     model: ModelPart | None = None
+    endpoint: EndpointPart | None = Field(None, description="what each rank adds to a message")
     vendor_sum: str = Field("", description="the vendor's own number, in the vendor's own words")
     counts: dict[str, Whole] = Field(
         default_factory=dict, description="published counts that the machine as shipped must have"

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import About, Evidence, Fabric
-from fabricsim.model import Model
+from fabricsim.model import Endpoint, Model
 from fabricsim.topology.compose import COUNTED_WORD, NAME_RIGHT, Naming, check_levels, compose
 from fabricsim.topology.evidence import evidence_of
 from fabricsim.topology.expressions import Expression
@@ -94,8 +94,8 @@ def _check_records(part: TopologyPart, book: Book, faults: FaultList) -> None:
 
 
 def _model(part: TopologyPart) -> Model:
-    stated = part.model.model_fields_set if part.model else ()
-    return Model(**{key: getattr(part.model, key) for key in stated})
+    endpoint = Endpoint(**part.endpoint.values()) if part.endpoint else Endpoint()
+    return Model(endpoint=endpoint, **(part.model.values() if part.model else {}))
 
 
 # -- levels ------------------------------------------------------------------------------------------------

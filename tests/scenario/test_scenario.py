@@ -189,7 +189,7 @@ def test_a_topology_given_by_name_takes_parameters() -> None:
 @pytest.mark.parametrize(
     ("setting", "text"),
     [
-        ("sede=8", "setting sede=8: 'sede' leads nowhere: there is no key 'sede'; did you mean 'seed'?"),
+        ("sed=8", "setting sed=8: 'sed' leads nowhere: there is no key 'sed'; did you mean 'seed'?"),
         ("model.mtuu=8 KiB", "model has no key 'mtuu'; did you mean 'mtu'?"),
         ("model.mtu=8 KB", "setting model.mtu=8 KB: model.mtu: '8 KB' has the unit 'KB'"),
         ("model.mtu", "setting model.mtu: is not KEY=VALUE"),
@@ -211,9 +211,9 @@ def test_a_setting_that_is_wrong_is_named(setting: str, text: str) -> None:
 
 
 def test_all_wrong_settings_are_reported() -> None:
-    text = fault(RING, settings=["sede=1", "nothing", "model.mtuu=1"])
+    text = fault(RING, settings=["sed=1", "nothing", "model.mtuu=1"])
     assert [line.split(":")[0] for line in text.splitlines()] == [
-        "setting sede=1", "setting nothing", "setting model.mtuu=1",
+        "setting sed=1", "setting nothing", "setting model.mtuu=1",
     ]  # fmt: skip
 
 
@@ -314,7 +314,7 @@ def test_the_schema_accepts_what_ships(path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"sede": 1},
+        {"sed": 1},
         {"seed": None},
         {"seed": "1"},
         {"model": {"mtu": 4096}},
