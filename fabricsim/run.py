@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from fabricsim.budget import Budget, check_budget, estimate
+from fabricsim.code_version import code_version
 from fabricsim.collectives import Collective
 from fabricsim.engines import ENGINES, PACKET_KERNELS, kernel_for
 from fabricsim.errors import InputError, UsageError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures, LinkDegraded, LinkDown, compile_failures
 from fabricsim.model import Model
-from fabricsim.result import Result
+from fabricsim.result import Result, digest_of
 from fabricsim.routing import Routing, routes
 from fabricsim.scenario import Scenario
 from fabricsim.schedule import Operation, Schedule
@@ -96,7 +97,8 @@ def execute(job: Job) -> Result:
         "peak_rss_bytes": peak_rss(),
         "events": result.metrics["packet_hops"] + result.metrics["messages"],
     }
-    return replace(result, name=job.name, plan=plan(job), cost=cost, provenance=versions())
+    made = {**versions(), "topology": design_of(job.fabric)}
+    return replace(result, name=job.name, plan=plan(job), cost=cost, provenance=made)
 
 
 def run(
@@ -281,4 +283,14 @@ def peak_rss() -> int:
 def versions() -> dict[str, Any]:
     """Return the versions a result was made with."""
     packages = {name: version(name) for name in ("numpy", "simpy", "networkx")}
-    return {"fabricsim": __version__, "python": platform.python_version(), "packages": packages}
+    return {
+        "fabricsim": __version__,
+        "code": code_version(),
+        "python": platform.python_version(),
+        "packages": packages,
+    }
+
+
+def design_of(fabric: Fabric) -> str:
+    """Return the SHA-256 of a design: the fabric, and how it routes and switches unless a scenario says otherwise."""
+    return digest_of([fabric.digest, fabric.policy, repr(fabric.model)])

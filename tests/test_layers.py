@@ -9,7 +9,17 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "fabricsim"
 
 ROWS = [
-    {"units", "errors", "document", "accessors", "version", "data_folders", "random_streams", "validation"},
+    {
+        "units",
+        "errors",
+        "document",
+        "accessors",
+        "version",
+        "code_version",
+        "data_folders",
+        "random_streams",
+        "validation",
+    },
     {"topology", "model", "fabric", "schedule", "result"},
     {"collectives", "traffic", "routing", "failures", "expectations"},
     {"theory", "engines"},
