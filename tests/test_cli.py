@@ -3,12 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fabricsim.cli import main
+from tests.conftest import Cli
 
 RING = """schema: fabricsim/1
 name: ring
@@ -16,21 +15,6 @@ topology: {shape: ring, size: 4, link: {bandwidth: 50 GB/s, latency: 500 ns}}
 workload:
   - {name: ar, collective: all-reduce, algorithm: ring, size: 64 KiB}
 """
-Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys) -> Cli:
-    """Return a call of the command line that gives exit code, stdout and stderr."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["fabricsim", *map(str, words)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        out, err = capsys.readouterr()
-        return int(caught.value.code or 0), out, err
-
-    return call
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """The command line: thin, lazy, results on stdout, everything else on stderr.
 
-Exit codes: 0 fine, 1 an expectation is violated, 2 wrong usage, 3 invalid input, 4 the simulation could not
-finish, 5 over the stated budget.
+Exit codes: 0 fine, 1 an expectation or a baseline is violated, 2 wrong usage, 3 invalid input, 4 the simulation
+could not finish, 5 over the stated budget.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from typing import Annotated
 
 import typer
 
+from fabricsim.cli.checks import check
 from fabricsim.cli.lists import list_things, schema
-from fabricsim.cli.runs import check, report, run
+from fabricsim.cli.runs import report, run
 from fabricsim.cli.topologies import inspect
 from fabricsim.errors import FabricError
 from fabricsim.version import __version__

@@ -92,42 +92,6 @@ def _print_plan(scenario: Scenario, *, as_json: bool) -> None:
     print_plan(plans, results_console())
 
 
-def check(
-    paths: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="Scenario files, or folders of them.")
-    ],
-) -> None:
-    """Run scenarios and judge their expectations; exit 1 if one is violated."""
-    from fabricsim.regression import judge
-    from fabricsim.run import run as run_scenario
-
-    failed = 0
-    for path in _scenario_files(paths):
-        scenario = _scenario(str(path), [], None, None, None)
-        verdicts = judge(run_scenario(scenario), scenario.expectations)
-        bad = [verdict for verdict in verdicts if not verdict.ok]
-        failed += bool(bad)
-        print(
-            f"{'FAIL' if bad else 'ok  '} {path}: {len(verdicts) - len(bad)} of {len(verdicts)} expectations hold"
-        )
-        for verdict in bad:
-            print(f"     {verdict.text}: {verdict.why}")
-    if failed:
-        raise typer.Exit(1)
-
-
-def _scenario_files(paths: Sequence[Path]) -> list[Path]:
-    from fabricsim.errors import InputError
-
-    files: list[Path] = []
-    for path in paths:
-        found = sorted([*path.glob("*.yaml"), *path.glob("*.yml")]) if path.is_dir() else [path]
-        if not found:
-            raise InputError(f"{path} holds no scenario files", "name a folder with .yaml files in it")
-        files.extend(found)
-    return files
-
-
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A result folder that a run wrote.")],
 ) -> None:

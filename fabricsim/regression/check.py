@@ -1,0 +1,89 @@
+"""Checking one scenario file: run it, judge what it expects, hold it against its baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fabricsim.document import read_document
+from fabricsim.regression.baseline import (
+    SCHEMA,
+    Baseline,
+    baseline_path,
+    make_baseline,
+    read_baseline,
+    write_baseline,
+)
+from fabricsim.regression.changes import Comparison, compare
+from fabricsim.regression.origin import attribution
+from fabricsim.regression.verdicts import Verdict, judge
+from fabricsim.result import Result
+from fabricsim.run import run
+from fabricsim.scenario import Scenario
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What became of one scenario.
+
+    comparison is None where there is no baseline. written is the baseline file that an update wrote, if it did.
+    """
+
+    file: Path
+    results: tuple[Result, ...]
+    verdicts: tuple[Verdict, ...]
+    comparison: Comparison | None
+    written: Path | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every expectation holds and no number is worse than its baseline."""
+        lost = self.comparison is not None and bool(self.comparison.lost) and self.written is None
+        return all(verdict.ok for verdict in self.verdicts) and not lost
+
+
+def check_scenario(scenario: Scenario, *, update: bool = False, reason: str = "") -> Checked:
+    """Return what became of a scenario from a file: verdicts, and changes against the baseline beside it.
+
+    With `update` the baseline is written where it is missing or differs, with `reason` or what moved as the
+    reason why; metrics that the user took out and tolerances stay. Raises what a run raises, and InputError for
+    a baseline that cannot be read.
+    """
+    file = Path(scenario.document.file)
+    path = baseline_path(file)
+    held = _held(path, update=update)  # a baseline that cannot be read is said before the run, not after it
+    results = run(scenario)
+    comparison = compare(held, results) if held else None
+    written = _update(path, held, comparison, results, reason) if update else None
+    return Checked(file, tuple(results), tuple(judge(results, scenario.expectations)), comparison, written)
+
+
+def _held(path: Path, *, update: bool) -> Baseline | None:
+    if not path.exists() or (update and not _is_ours(path)):
+        return None
+    return read_baseline(path)
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a baseline has a schema that this version reads; an update replaces one of another."""
+    value = read_document(path).value
+    return isinstance(value, dict) and value.get("schema") == SCHEMA
+
+
+def _update(
+    path: Path, held: Baseline | None, comparison: Comparison | None, results: Sequence[Result], reason: str
+) -> Path | None:
+    if held and comparison and not _differs(comparison):
+        return None
+    write_baseline(path, make_baseline(results, reason or _reason(comparison), held))
+    return path
+
+
+def _differs(comparison: Comparison) -> bool:
+    moved = any(change.now != change.held.value for change in comparison.changes)
+    return moved or comparison.stale or bool(comparison.unheld or comparison.unused)
+
+
+def _reason(comparison: Comparison | None) -> str:
+    return attribution(comparison.origins) if comparison else "first baseline"
