@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from fabricsim.routing import Routing
     from fabricsim.run import run, simulate
     from fabricsim.scenario import Scenario, load_scenario
-    from fabricsim.schedule import Operation, Round, Schedule
+    from fabricsim.schedule import Graph, Meetings, Operation, Round, Schedule
     from fabricsim.topology import load_topology
     from fabricsim.traffic import incast, permutation, shift, tornado, uniform
 
@@ -65,7 +65,7 @@ _HOME = {
     "routing": ("Routing",),
     "run": ("run", "simulate"),
     "scenario": ("Scenario", "load_scenario"),
-    "schedule": ("Operation", "Round", "Schedule"),
+    "schedule": ("Graph", "Meetings", "Operation", "Round", "Schedule"),
     "topology": ("load_topology",),
     "traffic": ("incast", "permutation", "shift", "tornado", "uniform"),
 }

@@ -19,7 +19,7 @@ import numpy as np
 from fabricsim.budget import Budget, check_budget, estimate
 from fabricsim.code_version import code_version
 from fabricsim.collectives import Collective
-from fabricsim.engines import ENGINES, PACKET_KERNELS, kernel_for
+from fabricsim.engines import ENGINES, PACKET_KERNELS, kernel_for, refuse_unbuilt
 from fabricsim.errors import InputError, UsageError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures, LinkDegraded, LinkDown, compile_failures
@@ -205,6 +205,7 @@ def schedule_of(fabric: Fabric, workload: Workload | Sequence[Workload], seed: i
 
 def plan(job: Job) -> dict[str, Any]:
     """Return what will run: engine, order, algorithm, levels crossed and bytes per level, and what it will cost."""
+    refuse_unbuilt(job.schedule)
     messages = job.schedule.messages
     paths = routes(job.fabric, messages, job.routing, job.model, job.seed)
     packets = -(-messages.size // job.model.mtu)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.schedule import IntArray, Round
+from fabricsim.schedule import IntArray, Meetings, Round
 
 GRAIN: Final = 16
 """Bytes that are never divided: nccl-tests aligns every rank's part to 16 B (src/*.cu)."""
@@ -27,7 +27,8 @@ class Move:
 
     first: from the pass (0 … repeat − 1) to the (messages,) first byte each message carries; it carries
     `size` bytes from there on. Bytes are counted in the collective's result, in an all-to-all in the
-    sender's buffer, whose block d is meant for position d.
+    sender's buffer, whose block d is meant for position d. meetings: what meets in switches beside the messages, its
+    sources and sinks being positions; `first` names their first bytes after those of the messages.
     """
 
     src: IntArray
@@ -36,11 +37,13 @@ class Move:
     first: FirstByte
     repeat: int = 1
     reduce: bool | NDArray[np.bool_] = False
+    meetings: Meetings | None = None
 
     def round(self, ranks: IntArray) -> Round:
         """Return the messages as a Round, position p being rank ranks[p]."""
         size = np.broadcast_to(np.asarray(self.size, np.int64), self.src.shape)
-        return Round(ranks[self.src], ranks[self.dst], size, self.repeat, self.reduce)
+        meetings = self.meetings and self.meetings.over(ranks)
+        return Round(ranks[self.src], ranks[self.dst], size, self.repeat, self.reduce, meetings=meetings)
 
 
 def rounds_of(moves: Iterable[Move], ranks: IntArray) -> tuple[Round, ...]:

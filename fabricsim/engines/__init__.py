@@ -13,7 +13,7 @@ import numpy as np
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record, metrics, model_text, operation_results, run_digest, tables
 from fabricsim.engines.wave import applies, simulate_wave
-from fabricsim.errors import SimulationError
+from fabricsim.errors import InputError, SimulationError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
@@ -28,6 +28,16 @@ PACKET_KERNELS: Final[Mapping[str, Callable[[Fabric, Schedule, Routes, Failures,
     "numpy": simulate_wave,
 }
 """What moves the packets, by name; where both apply they agree to the picosecond."""
+
+
+def refuse_unbuilt(schedule: Schedule) -> None:
+    """Raise InputError for what no kernel moves yet: graphs of tasks, and messages that meet in switches."""
+    for op in schedule.operations:
+        if op.graph is not None or op.meets:
+            form = "graphs of tasks" if op.graph is not None else "reduction and multicast in switches"
+            raise InputError(
+                f"{op.name!r}: the packet kernels do not run {form}", "write it as rounds of messages"
+            )
 
 
 def kernel_for(
@@ -57,6 +67,7 @@ def packet(
     Raises InputError if two ranks that talk have no path, StallError if nothing moves any more before the
     last delivery, SimulationError if the outcome beats the lower bound.
     """
+    refuse_unbuilt(schedule)
     paths = routes(fabric, schedule.messages, routing, model, seed)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
     record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model)

@@ -47,6 +47,10 @@ def misfit(schedule: Schedule, failures: Failures, model: Model) -> str:
         return "endpoint.gap makes messages wait for each other"
     if any(op.after for op in schedule.operations):
         return "an operation waits for another"
+    if any(op.graph is not None for op in schedule.operations):
+        return "an operation is a graph of tasks, which wait for each other"
+    if any(op.meets for op in schedule.operations):
+        return "messages meet in switches"
     if any(op.round_count > 1 for op in schedule.operations):
         return "an operation has several rounds, which wait for each other"
     return ""

@@ -102,6 +102,5 @@ def _operation(entry: Entry, fabric: Fabric, seed: int) -> Operation:
 
 
 def _unreachable(fabric: Fabric, operation: Operation) -> list[tuple[int, int]]:
-    pairs = [np.stack([r.src, r.dst]) for r in operation.rounds]
-    src, dst = np.unique(np.concatenate(pairs, axis=1), axis=1) if pairs else np.zeros((2, 0), np.int64)
+    src, dst = operation.pairs
     return unreachable(fabric, src, dst)

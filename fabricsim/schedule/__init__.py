@@ -1,0 +1,28 @@
+"""Who sends what to whom, and after what: the one form all traffic takes.
+
+An operation is a list of rounds, or a graph of tasks. In each round some ranks send messages, and switches may add
+up or copy what meets in them; a rank enters the next round when its own messages of this round are sent and those to
+it are delivered. In a graph every task names what it waits for. Nothing waits for other ranks, unless the operation
+asks for a barrier. `expanded` turns both into the steps that an event-driven kernel walks.
+"""
+
+from fabricsim.schedule.columns import IntArray
+from fabricsim.schedule.conversion import as_graph
+from fabricsim.schedule.graph import Graph
+from fabricsim.schedule.meetings import Meetings
+from fabricsim.schedule.operation import Operation, Round
+from fabricsim.schedule.schedule import Messages, Schedule
+from fabricsim.schedule.steps import Steps, expanded
+
+__all__ = [
+    "Graph",
+    "IntArray",
+    "Meetings",
+    "Messages",
+    "Operation",
+    "Round",
+    "Schedule",
+    "Steps",
+    "as_graph",
+    "expanded",
+]

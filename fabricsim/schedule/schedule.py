@@ -1,0 +1,110 @@
+"""A whole workload: its operations, all their messages, and what identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.errors import InputError
+from fabricsim.schedule.columns import IntArray, canonical
+from fabricsim.schedule.operation import Operation, Round
+from fabricsim.schedule.rows import PLAIN, rows_of
+
+
+@dataclass(frozen=True, eq=False)
+class Messages:
+    """All messages of a schedule as columns, in id order: operation, then round, then row; or operation, then task.
+
+    meeting: the meeting a message is a leg of, numbered over the whole schedule, or −1 for a message between ranks.
+    down: whether it is a leg from the switch to a sink; the other legs lead from a source to the switch. In a
+    meeting the legs up come first. A graph's messages all have round 0.
+    """
+
+    operation: IntArray
+    round: IntArray
+    src: IntArray
+    dst: IntArray
+    size: IntArray
+    delay: NDArray[np.float64]
+    meeting: IntArray
+    down: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.src)
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A whole workload: operations that start together at 0 unless one names others in `after`."""
+
+    operations: tuple[Operation, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for operation in self.operations:
+            if operation.name in seen:
+                raise InputError(f"two operations are called {operation.name!r}", "give each its own name")
+            for name in operation.after:
+                if name not in seen:
+                    raise InputError(
+                        f"{operation.name!r} comes after {name!r}, which is not an earlier entry"
+                    )
+            seen.add(operation.name)
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Every message, repeats expanded; a message's index here is its id."""
+        parts = [rows_of(operation) for operation in self.operations]
+        if not parts:
+            return Messages(*(np.zeros(0, kind) for kind in (int, int, int, int, int, float, int, bool)))
+        counts = [len(part.src) for part in parts]
+        joined = [np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(parts[0])]
+        columns = [np.repeat(np.arange(len(parts)), counts), *joined]
+        earlier = np.cumsum([0, *(part.meetings for part in parts)])
+        meeting = columns[-2]
+        meeting[meeting != PLAIN] += np.repeat(earlier[:-1], counts)[meeting != PLAIN]
+        for column in columns:
+            column.flags.writeable = False
+        return Messages(*columns)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that an engine can see of the schedule."""
+        state = hashlib.sha256()
+        for op in self.operations:
+            head = (op.name, op.kind, op.algorithm, op.size, op.start, op.after, op.barrier)
+            state.update(repr(head).encode() + canonical(op.ranks))
+            for r in op.rounds:
+                for part in _identity(r):
+                    state.update(part)
+            if op.graph is not None:
+                state.update(b"graph")
+                for f in fields(op.graph):
+                    state.update(_measured(getattr(op.graph, f.name)))
+        return state.hexdigest()
+
+    def __repr__(self) -> str:
+        names = ", ".join(op.name for op in self.operations)
+        return f"<Schedule: {names}; {sum(op.messages for op in self.operations)} messages>"
+
+
+def _identity(r: Round) -> Iterator[bytes]:
+    mixed = not isinstance(r.reduce, bool)  # the text of a long array leaves its middle out
+    yield repr((r.repeat, "mixed" if mixed else r.reduce)).encode()
+    yield np.asarray(r.reduce).tobytes() if mixed else b""
+    for column in (r.src, r.dst, r.size, r.delay):
+        yield b"" if column is None else canonical(column)
+    if r.meetings is not None:
+        yield b"meetings"
+        for f in fields(r.meetings):
+            yield _measured(getattr(r.meetings, f.name))
+
+
+def _measured(column: NDArray[np.generic]) -> bytes:
+    """Return a column after its length, so that no two rows of columns look the same."""
+    return len(column).to_bytes(8, "little") + canonical(column)
