@@ -48,15 +48,16 @@ def run(
         _print_plan(scenario, as_json=as_json)
         return
     from fabricsim.budget import parse_budget
-    from fabricsim.regression import judge
+    from fabricsim.regression import RunsBeside, judge
     from fabricsim.report.folder import check_folder, write_report
     from fabricsim.run import run as run_scenario
 
     if output:
         check_folder(output, force=force)
     limit = parse_budget(budget) if budget else None
+    beside = RunsBeside(scenario)
     results = run_scenario(scenario, _progress(scenario.name), limit)
-    verdicts = judge(results, scenario.expectations)
+    verdicts = judge(results, scenario.expectations, beside)
     if output:
         write_report(results, output, verdicts, force=force)
     _print_results(results, verdicts, as_json=as_json)

@@ -8,6 +8,7 @@ from fabricsim.regression.baseline import (
     read_baseline,
     write_baseline,
 )
+from fabricsim.regression.beside import RunsBeside
 from fabricsim.regression.changes import Change, Comparison, compare
 from fabricsim.regression.check import Checked, check_scenario
 from fabricsim.regression.verdicts import Verdict, judge
@@ -18,6 +19,7 @@ __all__ = [
     "Change",
     "Checked",
     "Comparison",
+    "RunsBeside",
     "Verdict",
     "baseline_path",
     "check_scenario",

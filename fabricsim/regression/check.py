@@ -15,6 +15,7 @@ from fabricsim.regression.baseline import (
     read_baseline,
     write_baseline,
 )
+from fabricsim.regression.beside import RunsBeside
 from fabricsim.regression.changes import Comparison, compare
 from fabricsim.regression.origin import attribution
 from fabricsim.regression.verdicts import Verdict, judge
@@ -53,10 +54,12 @@ def check_scenario(scenario: Scenario, *, update: bool = False, reason: str = ""
     file = Path(scenario.document.file)
     path = baseline_path(file)
     held = _held(path, update=update)  # a baseline that cannot be read is said before the run, not after it
+    beside = RunsBeside(scenario)
     results = run(scenario)
     comparison = compare(held, results) if held else None
     written = _update(path, held, comparison, results, reason) if update else None
-    return Checked(file, tuple(results), tuple(judge(results, scenario.expectations)), comparison, written)
+    verdicts = tuple(judge(results, scenario.expectations, beside))
+    return Checked(file, tuple(results), verdicts, comparison, written)
 
 
 def _held(path: Path, *, update: bool) -> Baseline | None:

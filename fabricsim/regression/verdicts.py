@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from fabricsim.expectations import Condition, Expectation, format_value, short_name
+from fabricsim.expectations import Condition, Expectation, Quantity, format_value, short_name
 from fabricsim.result import Result
 
 
@@ -29,45 +30,82 @@ class Verdict:
     why: str
 
 
-def judge(results: Result | Sequence[Result], expectations: Iterable[Expectation]) -> list[Verdict]:
-    """Return one verdict per expectation, each over all points of a sweep (or the one result given)."""
+class NotJudgedError(Exception):
+    """Why a quantity cannot be measured."""
+
+
+class Beside(Protocol):
+    """What lies beside the results: the designs they are of, and the runs that ratios are to."""
+
+    def value(self, index: int, expectation: Expectation) -> float:
+        """Return what point `index` is held against, the value of `expectation.of`. Raises NotJudgedError."""
+
+    def figure(self, index: int, metric: str) -> float:
+        """Return a figure of the design of point `index`. Raises NotJudgedError."""
+
+
+def judge(
+    results: Result | Sequence[Result], expectations: Iterable[Expectation], beside: Beside | None = None
+) -> list[Verdict]:
+    """Return one verdict per expectation, each over all points of a sweep (or the one result given).
+
+    Designs and other runs, which results do not hold, are asked of `beside`; without it what needs them fails.
+    """
     points = [results] if isinstance(results, Result) else list(results)
-    return [_verdict(points, expectation) for expectation in expectations]
+    return [_verdict(points, expectation, beside) for expectation in expectations]
 
 
-def value_of(result: Result, condition: Condition) -> float | None:
-    """Return the value (SI) of the metric a condition names, or None where the result does not hold it."""
-    if condition.operation is None:
-        return result.metrics.get(condition.metric)
-    metrics = (op.metrics for op in result.operations if op.name == condition.operation)
-    return next(metrics, {}).get(condition.metric)
+def value_in(result: Result, quantity: Quantity) -> float:
+    """Return the value (SI) of a quantity in a result. Raises NotJudgedError where the result does not hold it."""
+    if quantity.operation is None:
+        value = result.metrics.get(quantity.metric)
+    else:
+        metrics = (op.metrics for op in result.operations if op.name == quantity.operation)
+        value = next(metrics, {}).get(quantity.metric)
+    if value is None:
+        raise NotJudgedError(_absence(result, quantity))
+    return value
 
 
-def _verdict(points: Sequence[Result], expectation: Expectation) -> Verdict:
-    condition = expectation.condition
-    nearest = condition.limits[0][1]
-    for when in expectation.when:
-        absent = [point for point in points if value_of(point, when) is None]
-        if absent:
-            return Verdict(
-                str(expectation), False, None, nearest, f"cannot be judged: {_absence(absent[0], when)}"
-            )
-    judged = [index for index, point in enumerate(points) if _applies(point, expectation)]
+def _verdict(points: Sequence[Result], expectation: Expectation, beside: Beside | None) -> Verdict:
+    nearest = expectation.condition.limits[0][1]
+    try:
+        judged = [index for index in range(len(points)) if _applies(points, index, expectation, beside)]
+        values = {index: _measured(points, index, expectation, beside) for index in judged}
+    except NotJudgedError as error:
+        return Verdict(str(expectation), False, None, nearest, f"cannot be judged: {error}")
     if not judged:
-        return Verdict(str(expectation), False, None, nearest, _never_applied(points, expectation))
-    values = {index: value_of(points[index], condition) for index in judged}
-    for index, value in values.items():
-        if value is None:
-            why = f"cannot be judged: {_absence(points[index], condition)}"
-            return Verdict(str(expectation), False, None, nearest, why)
-    return _judged(
-        expectation, {index: value for index, value in values.items() if value is not None}, len(points)
-    )
+        return Verdict(str(expectation), False, None, nearest, _never_applied(points))
+    return _judged(expectation, values, len(points))
 
 
-def _applies(point: Result, expectation: Expectation) -> bool:
-    values = ((when, value_of(point, when)) for when in expectation.when)
-    return all(value is not None and when.holds(value) for when, value in values)
+def _applies(points: Sequence[Result], index: int, expectation: Expectation, beside: Beside | None) -> bool:
+    values = [(when, _value(points, index, when.quantity, beside)) for when in expectation.when]
+    return all(when.holds(value) for when, value in values)
+
+
+def _measured(points: Sequence[Result], index: int, expectation: Expectation, beside: Beside | None) -> float:
+    """Return what is held against the limits at one point: the value, or its ratio to the one it is `of`."""
+    value = _value(points, index, expectation.condition.quantity, beside)
+    if expectation.of is None:
+        return value
+    if expectation.of.is_same_run:
+        other = _value(points, index, expectation.of.quantity, beside)
+    elif beside is None:
+        raise NotJudgedError("it compares with another run, which `fabricsim run` and `check` make")
+    else:
+        other = beside.value(index, expectation)
+    if not other:
+        raise NotJudgedError(f"{expectation.of} is 0, so there is no ratio to it")
+    return value / other
+
+
+def _value(points: Sequence[Result], index: int, quantity: Quantity, beside: Beside | None) -> float:
+    if not quantity.of_design:
+        return value_in(points[index], quantity)
+    if beside is None:
+        raise NotJudgedError("it is of the design, which `fabricsim run` and `check` look at")
+    return beside.figure(index, quantity.metric)
 
 
 def _judged(expectation: Expectation, values: dict[int, float], points: int) -> Verdict:
@@ -110,18 +148,18 @@ def _difference(value: float, limit: float, failed: bool) -> str:
     return f", {share:.3g} % {'below' if value < limit else 'above'} the limit" if share else ""
 
 
-def _absence(point: Result, condition: Condition) -> str:
-    name = short_name(condition.metric)
-    having = [op.name for op in point.operations if condition.metric in op.metrics]
-    if condition.operation is None:
+def _absence(point: Result, quantity: Quantity) -> str:
+    name = short_name(quantity.metric)
+    having = [op.name for op in point.operations if quantity.metric in op.metrics]
+    if quantity.operation is None:
         hint = f" of the whole run; write {having[0]}.{name}" if having else ""
         return f"the result has no {name}{hint}"
-    if condition.operation not in [op.name for op in point.operations]:
-        return f"the result has no operation {condition.operation!r}"
-    return f"{condition.operation!r} has no {name}"
+    if quantity.operation not in [op.name for op in point.operations]:
+        return f"the result has no operation {quantity.operation!r}"
+    return f"{quantity.operation!r} has no {name}"
 
 
-def _never_applied(points: Sequence[Result], expectation: Expectation) -> str:
+def _never_applied(points: Sequence[Result]) -> str:
     if not points:
         return "never applied: there is no result"
     return (

@@ -85,7 +85,7 @@ class Scenario:
     @property
     def varied(self) -> dict[str, Any]:
         """What the sweep varies, by key path, with this point's values; empty outside a sweep."""
-        return {str(o.origin[1]): o.value for o in self.overrides if o.origin}
+        return {str(o.origin[1]): o.value for o in self.overrides if o.origin and o.origin[0] == "sweep"}
 
     @cached_property
     def expectations(self) -> tuple[Expectation, ...]:
@@ -152,6 +152,15 @@ class Scenario:
         takes the place of a sweep over the same key. Raises InputError as the file would.
         """
         return self._with(overrides_of(self.data, changes))
+
+    def beside(self, changes: Mapping[str, Any], origin: Key) -> Scenario:
+        """Return the scenario with changes that its own file states at `origin`: paths start and faults lie there."""
+        try:
+            overrides = overrides_of(self.data, changes)
+        except InputError as error:
+            faults = [replace(fault, file=None, key=origin) for fault in error.faults]
+            raise self.document.locate(InputError(faults)) from None
+        return self._with(tuple(replace(o, origin=origin) for o in overrides))
 
     def points(self) -> list[Scenario]:
         """Return the scenario at each point of its sweep, the first key slowest; itself where there is none."""
