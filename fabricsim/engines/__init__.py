@@ -31,13 +31,11 @@ PACKET_KERNELS: Final[Mapping[str, Callable[[Fabric, Schedule, Routes, Failures,
 
 
 def refuse_unbuilt(schedule: Schedule) -> None:
-    """Raise InputError for what no kernel moves yet: graphs of tasks, and messages that meet in switches."""
+    """Raise InputError for what no kernel moves yet: messages that meet in switches."""
     for op in schedule.operations:
-        if op.graph is not None or op.meets:
-            form = "graphs of tasks" if op.graph is not None else "reduction and multicast in switches"
-            raise InputError(
-                f"{op.name!r}: the packet kernels do not run {form}", "write it as rounds of messages"
-            )
+        if op.meets:
+            what = f"{op.name!r}: the packet kernels do not run reduction and multicast in switches"
+            raise InputError(what, "write it as rounds of messages")
 
 
 def kernel_for(

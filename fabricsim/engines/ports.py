@@ -29,9 +29,22 @@ class Packet:
 
     A `lost` packet that was already passing through a switch travels on, and is discarded where it ends; a
     `repeat` replaces it.
+
+    In networks with feedback: the port and the gate that it came `via`, None at its source; the port that it waits to
+    go `out` by, its `lane` there, and its `turn` in the node; whether it is `marked`.
     """
 
-    __slots__ = ("at", "end", "id", "lost", "message", "origin", "payload", "repeat", "wire")
+    __slots__ = (
+        "at", "end", "gate", "id", "lane", "lost", "marked", "message", "origin", "out", "payload", "repeat", "turn",
+        "via", "wire",
+    )  # fmt: skip
+
+    gate: Any
+    lane: int
+    marked: bool
+    out: Any
+    turn: int
+    via: Any
 
     def __init__(
         self,

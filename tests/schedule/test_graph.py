@@ -138,9 +138,6 @@ def test_kernels_refuse_what_they_do_not_run() -> None:
     graph = nx.star_graph(2)
     graph.nodes[0]["kind"] = "switch"
     fabric = Fabric.from_networkx(graph, link={"bandwidth": "1 GB/s"})
-    task = Operation("g", "t", "t", [0, 1], (), 8, 8, graph=Graph(**GOOD))  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="do not run graphs of tasks"):
-        simulate(fabric, task)
     pull = Meetings([2], 16, [0, 1], [0], [0, 1], [1])  # type: ignore[arg-type]
     met = Operation("m", "t", "t", [0, 1], (Round([], [], [], meetings=pull),), 16, 16)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="do not run reduction and multicast in switches"):
