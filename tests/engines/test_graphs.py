@@ -1,4 +1,4 @@
-"""Graphs of tasks on the packet kernel: the same picoseconds as the rounds they are made of, and computations between."""
+"""Graphs of tasks on the packet kernel: as fast as the rounds they are made of, and computations between."""
 
 from dataclasses import replace
 
