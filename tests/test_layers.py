@@ -25,7 +25,7 @@ ROWS = [
     {"theory", "engines"},
     {"scenario"},
     {"run", "budget", "inspection"},
-    {"report", "regression"},
+    {"report", "regression", "formats"},
     {"cli"},
 ]
 ROW = {module: row for row, modules in enumerate(ROWS) for module in modules}

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from fabricsim.cli.checks import check
+from fabricsim.cli.exchange import compare, convert
 from fabricsim.cli.lists import list_things, schema
 from fabricsim.cli.runs import report, run
 from fabricsim.cli.topologies import inspect
@@ -42,6 +43,8 @@ for _name, _command in (
     ("check", check),
     ("inspect", inspect),
     ("list", list_things),
+    ("compare", compare),
+    ("convert", convert),
     ("report", report),
     ("schema", schema),
 ):

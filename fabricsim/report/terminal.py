@@ -43,6 +43,12 @@ def print_result(
         _line(console, (f"point {index}: " if len(points) > 1 else "") + _origin(point))
 
 
+def print_tables(content: Sequence[tables.TextTable], console: Console) -> None:
+    """Print tables one below the other."""
+    for table in content:
+        _print_table(console, table)
+
+
 def print_plan(plans: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Print effective plans as trees, one per point of a sweep."""
     from rich.tree import Tree

@@ -1,0 +1,152 @@
+"""Commands that meet the outside: other tools' logs and formats."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from fabricsim.cli.options import Force, Json, results_console
+
+if TYPE_CHECKING:
+    from fabricsim.formats.measured import Log
+    from fabricsim.result import Result
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A result folder, or a measured log.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="A result folder, or a measured log.")],
+    as_json: Json = False,
+) -> None:
+    """Compare two results, or a result and a log of nccl-tests or HCCL Test, size by size or metric by metric."""
+    log_a, results_a = _answers(a)
+    log_b, results_b = _answers(b)
+    if log_a and log_b:
+        _compare_sizes(log_a, log_b, as_json=as_json)
+    else:
+        _compare_results(results_a, results_b, (str(a), str(b)), as_json=as_json)
+
+
+def _answers(path: Path) -> tuple[Log | None, list[Result]]:
+    """Return what stands in a folder or a file: rows by size where it is one collective, and the results if any."""
+    from fabricsim.formats import log_of, read_log
+
+    if not path.is_dir():
+        return read_log(path), []
+    from fabricsim.report.folder import load_results
+
+    results = load_results(path)
+    return log_of(results, str(path)), results
+
+
+def _compare_sizes(a: Log, b: Log, *, as_json: bool) -> None:
+    from fabricsim.formats.comparison import compare_logs
+
+    comparison = compare_logs(a, b)
+    if as_json:
+        rows = [{**vars(row), "error": row.error} for row in comparison.rows]
+        content = {"a": a.source, "b": b.source, "rows": rows, "mean_error": comparison.mean_error,
+                   "only_a": comparison.only_a, "only_b": comparison.only_b}  # fmt: skip
+        print(json.dumps(content, indent=1))
+        return
+    from fabricsim.report.comparison_tables import sizes_table
+    from fabricsim.report.terminal import print_tables
+
+    print_tables([sizes_table(comparison)], results_console())
+
+
+def _compare_results(a: list[Result], b: list[Result], names: tuple[str, str], *, as_json: bool) -> None:
+    from fabricsim.errors import InputError
+
+    if not a or not b:
+        log, result = names if not a else names[::-1]
+        raise InputError(f"{log} is a log of one collective, {result} is not", "compare like with like")
+    if len(a) != len(b):
+        raise InputError(f"{names[0]} has {len(a)} points, {names[1]} has {len(b)}", "compare equal sweeps")
+    pairs = list(zip(a, b, strict=True))
+    if as_json:
+        content = [{"a": dict(of_a.metrics), "b": dict(of_b.metrics)} for of_a, of_b in pairs]
+        print(json.dumps(content[0] if len(content) == 1 else content, indent=1))
+        return
+    from fabricsim.report.comparison_tables import metrics_beside
+    from fabricsim.report.terminal import print_tables
+
+    titles = [f"A: {names[0]}   B: {names[1]}"] + [f"point {index}" for index in range(1, len(pairs))]
+    tables = [
+        metrics_beside(title, of_a.metrics, of_b.metrics)
+        for title, (of_a, of_b) in zip(titles, pairs, strict=True)
+    ]
+    print_tables(tables, results_console())
+
+
+# -- convert ---------------------------------------------------------------------------------------------
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A result folder.")],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="*.nccl.txt, *.nccl.json, or *.trace.json (also .gz) for Perfetto."
+        ),
+    ],
+    force: Force = False,
+) -> None:
+    """Write a result in the format of another tool; what the format is, the name's ending says."""
+    from fabricsim.errors import UsageError
+    from fabricsim.report.folder import load_results
+
+    write = next((writer for ending, writer in _WRITERS.items() if target.name.endswith(ending)), None)
+    if write is None:
+        raise UsageError(f"{target.name} has none of the endings {', '.join(_WRITERS)}")
+    if target.exists() and not force:
+        raise UsageError(f"{target} exists; name another file, or add --force")
+    data = write(load_results(source)).encode()
+    packed = gzip.compress(data, mtime=0) if target.suffix == ".gz" else data
+    target.write_bytes(packed)
+    print(f"{target}: {len(packed)} bytes", file=sys.stderr)
+
+
+def _nccl_text(results: list[Result]) -> str:
+    from fabricsim.errors import InputError
+    from fabricsim.report.nccl import nccl_table
+
+    table = nccl_table(results)
+    if table is None:
+        raise InputError("the results are not of one collective", "nccl-tests writes one test a file")
+    return table
+
+
+def _nccl_json(results: list[Result]) -> str:
+    from fabricsim.formats.nccl_log import json_text
+
+    return json_text(results)
+
+
+def _trace(results: list[Result]) -> str:
+    from fabricsim.errors import InputError
+    from fabricsim.formats import perfetto_trace
+
+    if len(results) != 1:
+        raise InputError(f"a trace shows one run, these are {len(results)}", "name the folder of one point")
+    text = perfetto_trace(results[0])
+    _say_what_is_left_out(json.loads(text)["otherData"])
+    return text
+
+
+def _say_what_is_left_out(told: Mapping[str, Any]) -> None:
+    if told["left_out"]:
+        print(f"left out: the {told['left_out']} shortest of {told['messages']} messages", file=sys.stderr)
+
+
+_WRITERS: Final[Mapping[str, Callable[[list[Result]], str]]] = {
+    ".nccl.txt": _nccl_text,
+    ".nccl.json": _nccl_json,
+    ".trace.json": _trace,
+    ".trace.json.gz": _trace,
+}
