@@ -42,12 +42,14 @@ _BITS = r"(?:b|bit|bits)"
 _PREFIXES = r"(?P<prefix>Ki|Mi|Gi|Ti|Pi|k|M|G|T|P|E)?"
 _RATE = re.compile(rf"{_PREFIXES}(?:(?P<bits>{_BITS})|(?:B|byte|bytes))(?:/s|ps)")
 _SIZE = re.compile(rf"{_PREFIXES}(?:(?P<bits>{_BITS})|(?:B|byte|bytes))")
+_FLOPS = re.compile(r"(?P<prefix>k|M|G|T|P|E)?(?:FLOP|OP)/s")
 
 EXAMPLES: Final = {
     "size": "write a size such as '64 KiB' or '1 MB'",
     "bandwidth": "write a bandwidth such as '400 Gbit/s' or '50 GB/s'",
     "time": "write a time such as '2 us' or '350 ns'",
     "share": "write a share such as '95 %' or 0.95",
+    "flops": "write operations a second, such as '989 TFLOP/s' or '4 PFLOP/s'",
 }
 
 
@@ -113,6 +115,15 @@ def parse_time(value: object) -> float:
     return float(number * _SECONDS[unit])
 
 
+def parse_flops(value: object) -> int:
+    """Return operations per second, from `989 TFLOP/s`; `OP/s` is for whole numbers, as in `200 TOP/s`."""
+    number, unit = _split(value, "flops")
+    match = _FLOPS.fullmatch(unit)
+    if match is None:
+        raise _unit_fault(value, unit, "flops")
+    return round(number * _PREFIX[match["prefix"] or ""])
+
+
 def parse_share(value: object) -> float:
     """Return a share between 0 and 1, written as `95 %` or `0.95`."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -132,6 +143,7 @@ PARSERS: Final = {
     "bandwidth": parse_bandwidth,
     "time": parse_time,
     "share": parse_share,
+    "flops": parse_flops,
 }
 """The parser of each kind of quantity, by name."""
 

@@ -2,11 +2,12 @@
 
 from fabricsim.fabric.fabric import Fabric
 from fabricsim.fabric.graphs import MAX_GRAPH_NODES
-from fabricsim.fabric.parts import KINDS, About, Device, Evidence, IntArray, LevelInfo, Link, NodeGroup
+from fabricsim.fabric.parts import KINDS, MEDIA, About, Device, Evidence, IntArray, LevelInfo, Link, NodeGroup
 
 __all__ = [
     "KINDS",
     "MAX_GRAPH_NODES",
+    "MEDIA",
     "About",
     "Device",
     "Evidence",

@@ -15,7 +15,10 @@ from fabricsim.errors import InputError
 from fabricsim.units import EXAMPLES, MAX_AMOUNT, MAX_SECONDS, to_ps
 
 IntArray = NDArray[np.int64]
-KINDS: Final = ("npu", "cpu", "switch", "nic", "ocs")
+KINDS: Final = ("npu", "cpu", "switch", "nic", "ocs", "spare")
+"""What a node can be. Only an `npu` has a rank; a `spare` is an NPU that waits to take one over."""
+MEDIA: Final = ("pcb", "copper", "active-copper", "optical")
+"""What a link runs over: a board, passive or active electrical cable, fibre."""
 
 
 def _refuse_eternity(seconds: float, what: str) -> None:
@@ -27,7 +30,10 @@ def _refuse_eternity(seconds: float, what: str) -> None:
 class Device:
     """What a node is. delay [s] is added when a packet passes through; nothing passes a node that does not forward.
 
-    ports: how many it has, None where unknown. per_package: endpoints that share one package (dies).
+    ports: how many it has, None where unknown. per_package: endpoints that share one package (dies). None, or
+    empty, where nothing is known: flops (type of number, dense operations a second [1/s]) in order of type; memory
+    [B] and memory_bandwidth [B/s]; port_sum [B/s], what its vendor says all ports carry in one direction;
+    reconfiguration [s], how long a circuit is dark while a circuit switch makes it.
     """
 
     name: str
@@ -36,14 +42,25 @@ class Device:
     delay: float = 0.0
     ports: int | None = None
     per_package: int = 1
+    flops: tuple[tuple[str, int], ...] = ()
+    memory: int | None = None
+    memory_bandwidth: int | None = None
+    port_sum: int | None = None
+    reconfiguration: float | None = None
 
     def __post_init__(self) -> None:
         _refuse_eternity(self.delay, f"the delay of {self.name!r}")
+        _refuse_eternity(self.reconfiguration or 0.0, f"the reconfiguration of {self.name!r}")
 
 
 @dataclass(frozen=True)
 class Link:
-    """A class of links. Engines serialise at `bandwidth` [B/s, per direction] = raw × coding; latency [s]."""
+    """A class of links. Engines serialise at `bandwidth` [B/s, per direction] = raw × coding; latency [s].
+
+    flit, header, cell [B]: what the protocol of the link makes packets of, adds to each, and counts credits in;
+    retry [s]: how long a sender waits for a link-level acknowledgement. None where it does not say. cables: (medium,
+    how many) cables that a link is made of where that is not one of its medium.
+    """
 
     name: str
     bandwidth: int
@@ -52,6 +69,11 @@ class Link:
     coding: float = 1.0
     lanes: int | None = None
     medium: str | None = None
+    flit: int | None = None
+    header: int | None = None
+    cell: int | None = None
+    retry: float | None = None
+    cables: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if self.bandwidth > MAX_AMOUNT:

@@ -24,7 +24,7 @@ from pydantic_core.core_schema import no_info_before_validator_function
 from fabricsim.errors import InputError
 from fabricsim.model.grammar import EndpointPart, ModelPart
 from fabricsim.topology.expressions import Expression, parse_expression
-from fabricsim.units import EXAMPLES, parse_bandwidth, parse_time
+from fabricsim.units import EXAMPLES, parse_bandwidth, parse_flops, parse_size, parse_time
 from fabricsim.validation import ListOf, Part, checked, shown
 
 SCHEMA: Final = "fabricsim.topology/1"
@@ -66,6 +66,21 @@ Duration = Annotated[
 ]
 """Seconds from text such as `350 ns`, or the name of a text parameter."""
 
+Bytes = Annotated[
+    int | str,
+    _quantity(parse_size, "size", 0),
+    WithJsonSchema({"type": "string", "description": EXAMPLES["size"]}),
+]
+"""Bytes from text such as `144 GB`, or the name of a text parameter."""
+
+Flops = Annotated[
+    int | str,
+    _quantity(parse_flops, "flops", 1),
+    WithJsonSchema({"type": "string", "description": EXAMPLES["flops"]}),
+]
+"""Operations per second from text such as `989 TFLOP/s`, or the name of a text parameter."""
+
+Medium = Literal["pcb", "copper", "active-copper", "optical"]
 Word = Annotated[str, Field(min_length=1)]
 Whole = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -92,8 +107,18 @@ class LinkPart(Part):
     raw: Rate | None = Field(None, description="signalling rate, one direction: lanes × lane rate")
     coding: Number | None = Field(None, description="share of raw that is left after FEC and alignment")
     latency: Duration | None = Field(None, description="from a bit's departure to its arrival; 0 s if absent")
-    medium: Literal["pcb", "copper", "optical"] | None = None
+    medium: Medium | None = Field(
+        None, description="pcb, copper (passive cable), active-copper (cable with retimers) or optical"
+    )
     lanes: Count | None = None
+    flit: Bytes | None = Field(None, description="a packet on the wire is a multiple of this")
+    header: Bytes | None = Field(None, description="bytes each packet has beside its payload")
+    cell: Bytes | None = Field(None, description="what credits count: a packet takes whole cells")
+    retry: Duration | None = Field(None, description="how long a sender waits for a link-level answer")
+    cables: dict[Medium, Number] = Field(
+        default_factory=dict,
+        description="cables of each medium that a link is made of; one of its medium, none on a board, if absent",
+    )
     scale: Number | None = Field(None, description="factor on the rates, such as 'hosts / (spines * taper)'")
     evidence: EvidenceParts = Field(default_factory=dict)
 
@@ -106,6 +131,10 @@ class SwitchPart(Part):
     delay: Duration | None = Field(
         None, description="what it adds to a packet passing through; 0 s if absent"
     )
+    kind: Literal["switch", "ocs"] | None = Field(None, description="switch if absent; ocs switches circuits")
+    reconfiguration: Duration | None = Field(
+        None, description="ocs: how long a circuit is dark while it is made"
+    )
     evidence: EvidenceParts = Field(default_factory=dict)
 
 
@@ -114,13 +143,23 @@ class DevicePart(Part):
 
     use: Word | None = Field(None, description="the record that gives what is not stated here")
     unit: Word | None = Field(None, description="what it is called in node names; npu if absent")
-    kind: Literal["npu"] | None = None
+    kind: Literal["npu", "cpu", "nic", "spare"] | None = Field(
+        None, description="npu if absent; the others have no rank and are attached to a level"
+    )
     ports: Number | None = Field(None, description="how many ports it has")
     forwards: bool | None = Field(None, description="whether packets may pass through; no if absent")
     delay: Duration | None = Field(
         None, description="what it adds to a packet passing through; 0 s if absent"
     )
     per_package: Count | None = Field(None, description="how many share one package; 1 if absent")
+    flops: dict[Word, Flops] = Field(
+        default_factory=dict, description="dense peak by type of number: {bf16: 989 TFLOP/s, fp8: …}"
+    )
+    memory: Bytes | None = Field(None, description="its own memory, such as 144 GB")
+    memory_bandwidth: Rate | None = Field(None, description="rate of that memory, such as 4 TB/s")
+    port_sum: Rate | None = Field(
+        None, description="what its vendor says all its ports carry in one direction, half of a sum of both"
+    )
     evidence: EvidenceParts = Field(default_factory=dict)
 
 

@@ -50,6 +50,8 @@ def _built(part: TopologyPart, value: Mapping[str, Any], name: str, parameters: 
     _check_records(part, book, faults)
     with faults.at("device"):
         device, unit = book.device(part.device, "npu")
+        if device.kind != "npu":
+            raise InputError([Fault(f"{device.kind!r} has no rank", "state kind: npu", ("kind",))])
         if not COUNTED_WORD.fullmatch(unit):
             raise InputError([Fault(f"{unit!r} cannot be part of a node's name", NAME_RIGHT, ("unit",))])
     levels = _levels(part, book, faults)
@@ -63,7 +65,7 @@ def _built(part: TopologyPart, value: Mapping[str, Any], name: str, parameters: 
     faults.raise_if_any()
     about = About(part.title, part.vendor_sum, evidence)
     fabric = compose(
-        part.name or name, levels, device, naming=Naming(unit), about=about, model=_model(part),
+        part.name or name, levels, device, naming=Naming(unit), about=about, model=_model(part, levels),
         policy=part.routing.policy if part.routing else "minimal",
     )  # fmt: skip
     if parameters.changed:
@@ -93,9 +95,18 @@ def _check_records(part: TopologyPart, book: Book, faults: FaultList) -> None:
             book.device(device, name)
 
 
-def _model(part: TopologyPart) -> Model:
+def _model(part: TopologyPart, levels: Sequence[Level]) -> Model:
+    """Return the file's model; flit, header and cell, where it states none, are those on which all links agree.
+
+    A cell counts where buffers are finite only.
+    """
+    stated = part.model.values() if part.model else {}
+    keys = ("flit", "header", "cell") if "buffer" in stated else ("flit", "header")
+    links = [level.link for level in levels if level.link is not None]
+    shared = {key: {getattr(link, key) for link in links} for key in keys}
+    agreed = {key: values.pop() for key, values in shared.items() if len(values) == 1 and None not in values}
     endpoint = Endpoint(**part.endpoint.values()) if part.endpoint else Endpoint()
-    return Model(endpoint=endpoint, **(part.model.values() if part.model else {}))
+    return Model(endpoint=endpoint, **{**agreed, **stated})
 
 
 # -- levels ------------------------------------------------------------------------------------------------
@@ -239,8 +250,15 @@ def record_value(record: RecordPart) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key in record.model_fields_set - {"evidence"}:
         value = getattr(record, key)
-        values[key] = value.text if isinstance(value, Expression) else value
+        if isinstance(value, Mapping):
+            values[key] = {of: _plain(item) for of, item in value.items()}
+        else:
+            values[key] = _plain(value)
     return values
+
+
+def _plain(value: object) -> object:
+    return value.text if isinstance(value, Expression) else value
 
 
 def built_counts(fabric: Fabric) -> dict[str, int]:

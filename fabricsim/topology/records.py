@@ -14,6 +14,7 @@ from fabricsim.data_folders import data_folder
 from fabricsim.document import Document, read_document
 from fabricsim.errors import Fault, InputError, close_match
 from fabricsim.fabric import Device, Link
+from fabricsim.topology.expressions import show
 from fabricsim.topology.grammar import DevicePart, LinkPart, RecordsPart, SwitchPart, TopologyPart
 from fabricsim.topology.parameters import Parameters
 from fabricsim.validation import validate
@@ -81,7 +82,27 @@ class Book:
             name = self.name(part, name)
         rate, raw, coding = self._rates(values)
         latency = self.parameters.quantity(values.get("latency", 0.0), "time")
-        return Link(name, rate, latency, raw, coding, values.get("lanes"), values.get("medium"))
+        return Link(
+            name, rate, latency, raw, coding, values.get("lanes"), values.get("medium"),
+            self._given(values, "flit", "size"), self._given(values, "header", "size"),
+            self._given(values, "cell", "size"), self._given(values, "retry", "time"), self._cables(values),
+        )  # fmt: skip
+
+    def _given(self, values: Mapping[str, Any], key: str, kind: str) -> Any:
+        """Return a quantity in SI, None where it is not stated."""
+        return self.parameters.quantity(values[key], kind) if key in values else None
+
+    def _cables(self, values: Mapping[str, Any]) -> tuple[tuple[str, float], ...]:
+        counts = {
+            medium: number.value(self.parameters.numbers)
+            for medium, number in values.get("cables", {}).items()
+        }
+        for medium, count in counts.items():
+            if count <= 0:
+                raise InputError(
+                    [Fault(f"{show(count)} cables are too few", "leave them out", ("cables", medium))]
+                )
+        return tuple((medium, float(count)) for medium, count in sorted(counts.items()))
 
     def _rates(self, values: Mapping[str, Any]) -> tuple[int, int | None, float]:
         numbers = self.parameters.numbers
@@ -113,15 +134,27 @@ class Book:
         """Return the switch that `part` states; `name` is for one that builds on no record."""
         values = self.merged(part)
         delay = self.parameters.quantity(values.get("delay", 0.0), "time")
-        return Device(self.name(part, name), "switch", True, delay, self._ports(values))
+        kind, dark = values.get("kind", "switch"), self._given(values, "reconfiguration", "time")
+        if (dark is not None) != (kind == "ocs"):
+            raise InputError(
+                "a circuit switch and no other states how long it takes",
+                "write kind: ocs and reconfiguration: 10 ms",
+            )
+        return Device(self.name(part, name), kind, True, delay, self._ports(values), reconfiguration=dark)
 
     def device(self, part: DevicePart, name: str) -> tuple[Device, str]:
         """Return the NPU that `part` states, and what it is called in node names."""
         values = self.merged(part)
         delay = self.parameters.quantity(values.get("delay", 0.0), "time")
         forwards, packaged = bool(values.get("forwards")), values.get("per_package", 1)
-        device = Device(self.name(part, name), "npu", forwards, delay, self._ports(values), packaged)
-        return device, values.get("unit", "npu")
+        flops = {of: self.parameters.quantity(rate, "flops") for of, rate in values.get("flops", {}).items()}
+        kind = values.get("kind", "npu")
+        device = Device(
+            self.name(part, name), kind, forwards, delay, self._ports(values), packaged,
+            tuple(sorted(flops.items())), self._given(values, "memory", "size"),
+            self._given(values, "memory_bandwidth", "bandwidth"), self._given(values, "port_sum", "bandwidth"),
+        )  # fmt: skip
+        return device, values.get("unit", kind)
 
     def _ports(self, values: Mapping[str, Any]) -> int | None:
         return values["ports"].whole(self.parameters.numbers) if "ports" in values else None

@@ -348,3 +348,54 @@ def test_odd_shapes_build_or_are_refused(shape: str, changes: dict[str, Any]) ->
     spec = {"shape": shape, **{key: value for key, value in whole.items() if key in known}}
     fabric = built({**spec, **changes})
     assert fabric is None or fabric.ranks >= 2
+
+
+# -- records ---------------------------------------------------------------------------------------------------
+
+
+def one_box(**keys: Any) -> Fabric:
+    """Return a machine of one level, with its link or device changed."""
+    level = {"name": "box", "members": 2, "rule": "full-mesh", "link": keys.pop("link", "ub-x4-copper")}
+    return resolve({"levels": [level], **keys})
+
+
+def test_a_device_says_what_it_is_capable_of() -> None:
+    device = one_box(
+        device={"use": "ascend-950dt", "flops": {"bf16": "1 PFLOP/s", "int8": "2 POP/s"}}
+    ).device(0)
+    assert device.flops == (("bf16", 10**15), ("int8", 2 * 10**15))
+    assert (device.memory, device.memory_bandwidth, device.port_sum) == (
+        144 * 10**9,
+        4 * 10**12,
+        1008 * 10**9,
+    )
+    assert one_box(device={}).device(0).flops == ()
+
+
+def test_packets_are_made_as_the_links_say() -> None:
+    fabric = one_box()
+    assert (fabric.model.flit, fabric.model.header) == (20, 40)
+    assert (fabric.links[0].cell, fabric.links[0].retry) == (160, 1e-6)
+    stated = one_box(model={"header": "8 B"})
+    assert (stated.model.flit, stated.model.header) == (20, 8)
+    plain = one_box(link={"bandwidth": "1 GB/s"})
+    assert (plain.model.flit, plain.model.header, plain.links[0].cell) == (1, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"device": {"flops": {"bf16": "989"}}}, "device.flops.bf16: '989' has no unit; write operations a second"),
+        ({"device": {"flops": {"bf16": "989 GB/s"}}}, "device.flops.bf16: '989 GB/s' has the unit 'GB/s'"),
+        ({"device": {"memory": "-1 GB"}}, "device.memory: '-1 GB' is negative"),
+        ({"device": {"kind": "cpu"}}, "device.kind: 'cpu' has no rank"),
+        ({"device": {"port_sum": "0 GB/s"}}, "device.port_sum: '0 GB/s' is zero"),
+        ({"link": {"bandwidth": "-3 GB/s"}}, "levels.0.link.bandwidth: '-3 GB/s' is negative"),
+        ({"link": {"bandwidth": "1 GB/s", "cables": {"copper": 0}}}, "link.cables.copper: 0 cables are too few"),
+        ({"link": {"bandwidth": "1 GB/s", "medium": "string"}}, "levels.0.link.medium: 'string' is not known here"),
+    ],
+)  # fmt: skip
+def test_a_bad_record_is_told(keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        one_box(**keys)
+    assert said in str(error.value)
