@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +12,16 @@ from numpy.typing import NDArray
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
-from fabricsim.routing.policies import PER_PACKET, POLICIES, Choice, Routing
+from fabricsim.routing.front import F, Walkers
+from fabricsim.routing.policies import PER_PACKET, POLICIES, Routing, choice_state
+from fabricsim.routing.products import product_of
 from fabricsim.routing.search import CELLS, UNREACHABLE, Search, hops_to, part_of, swapped, twins
+from fabricsim.routing.tiers import tiers_of
 from fabricsim.schedule import Messages
 
 IntArray = NDArray[np.int64]
+ROWS: Final = 1 << 15
+"""Paths found at a time: their columns stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,19 +45,9 @@ class Routes:
 def unreachable(fabric: Fabric, src: IntArray, dst: IntArray) -> list[tuple[int, int]]:
     """Return the (src, dst) pairs, each once and sorted, between which no path forwards."""
     missing = np.zeros(len(src), np.bool_)
-    for rows, search in searches(fabric, src, dst):
-        missing[rows] = search.hops(src[rows], dst[rows]) == UNREACHABLE
+    for rows, finder in finders(fabric, src, dst):
+        missing[rows] = (finder.hops(src[rows], dst[rows]) == UNREACHABLE) & (src[rows] != dst[rows])
     return sorted({(int(a), int(b)) for a, b in zip(src[missing], dst[missing], strict=True)})
-
-
-def single_paths(
-    fabric: Fabric, src: IntArray, dst: IntArray, message: IntArray, routing: Routing, seed: int
-) -> tuple[IntArray, IntArray]:
-    """Return the one path of each flow, in CSR form: (flows + 1,) starts and channels. For policies of one path.
-
-    Raises InputError if some pair of ranks has no path.
-    """
-    return _walked(fabric, _Walk(src, dst, message, np.zeros(len(src), np.int64)), routing, seed)
 
 
 def routes(fabric: Fabric, messages: Messages, routing: Routing, model: Model, seed: int) -> Routes:
@@ -64,34 +60,63 @@ def routes(fabric: Fabric, messages: Messages, routing: Routing, model: Model, s
     first = np.concatenate([[0], np.cumsum(count)])
     message = np.repeat(np.arange(total), count)
     packet = np.arange(len(message)) - first[message]
-    walk = _Walk(messages.src[message], messages.dst[message], message, packet)
-    starts, channels = _walked(fabric, walk, routing, seed)
+    src, dst = messages.src[message], messages.dst[message]
+    starts, channels = paths_of(fabric, src, dst, message, routing, seed, packet)
     return Routes(starts, channels, first[:-1], count)
 
 
-@dataclass(frozen=True, eq=False)
-class _Walk:
-    """One row per path: its ends, its message and the first packet that takes it."""
+def paths_of(
+    fabric: Fabric,
+    src: IntArray,
+    dst: IntArray,
+    message: IntArray,
+    routing: Routing,
+    seed: int,
+    packet: IntArray | None = None,
+) -> tuple[IntArray, IntArray]:
+    """Return one path for each row, in CSR form: (rows + 1,) starts and channels.
 
-    src: IntArray
-    dst: IntArray
-    message: IntArray
-    packet: IntArray
-
-
-def _walked(fabric: Fabric, walk: _Walk, routing: Routing, seed: int) -> tuple[IntArray, IntArray]:
-    """Return the path of each row, in CSR form."""
-    length = np.zeros(len(walk.src), np.int64)
+    src, dst: (rows,) ranks. message: (rows,) ids. packet: (rows,) the first packet of its message that takes the path.
+    Raises InputError if some pair of ranks has no path.
+    """
+    state = choice_state(routing, seed, src, dst, message)
+    front = Walkers(np.arange(len(src)), src, dst, 1, state, packet, POLICIES[routing.policy])
+    length = np.zeros(len(src), np.int64)
     found: list[tuple[IntArray, IntArray, int]] = []
-    for rows, search in searches(fabric, walk.src, walk.dst):
-        length[rows] = search.hops(walk.src[rows], walk.dst[rows])
-        refuse_separated(fabric, walk.src, walk.dst, rows[length[rows] == UNREACHABLE])
-        found.extend(_steps(search, walk, rows, routing, seed))
+    for rows, finder in finders(fabric, src, dst):
+        for going, channel, hop in finder.steps(front.taken(rows)):
+            found.append((going.row, channel, hop))
+            length[going.row] = hop + 1
+    refuse_separated(fabric, src, dst, np.flatnonzero((length == 0) & (src != dst)))
     starts = np.concatenate([[0], np.cumsum(length)])
     channels = np.empty(starts[-1], np.int64)
     for path, channel, hop in found:
         channels[starts[path] + hop] = channel
     return starts, channels
+
+
+class Finder(Protocol):
+    """What knows the shortest paths between some ranks."""
+
+    def hops(self, src: IntArray, dst: IntArray) -> IntArray:
+        """Return the hops from each rank to another one, UNREACHABLE where there is no path."""
+
+    def steps(self, front: F) -> Iterator[tuple[F, IntArray, int]]:
+        """Yield what crosses which channel, hop by hop; rows that cannot arrive are left out."""
+
+
+def finders(fabric: Fabric, src: IntArray, dst: IntArray) -> Iterator[tuple[IntArray, Finder]]:
+    """Yield rows and what knows their shortest paths: by arithmetic where the machine allows it, else by search.
+
+    So many rows, or as few targets, at a time as keep the work in the cache, or in memory.
+    """
+    known = tiers_of(fabric) or product_of(fabric)
+    if known is None:
+        yield from searches(fabric, src, dst)
+        return
+    apart = np.flatnonzero(src != dst)
+    for first in range(0, len(apart), ROWS):
+        yield apart[first : first + ROWS], known
 
 
 def searches(fabric: Fabric, src: IntArray, dst: IntArray) -> Iterator[tuple[IntArray, Search]]:
@@ -115,28 +140,3 @@ def refuse_separated(fabric: Fabric, src: IntArray, dst: IntArray, rows: IntArra
     if len(rows):
         a, b = (fabric.node_name(int(end[rows[0]])) for end in (src, dst))
         raise InputError(f"there is no path from {a} to {b}", "join them, or let the nodes between forward")
-
-
-def _steps(
-    search: Search, walk: _Walk, rows: IntArray, routing: Routing, seed: int
-) -> Iterator[tuple[IntArray, IntArray, int]]:
-    """Yield (paths, channel of each, hop) until every path of `rows` has arrived."""
-    pick = POLICIES[routing.policy]
-    node, stride, hop = walk.src[rows], np.ones(len(rows), np.int64), 0
-    rows, node, stride = _under_way(walk, rows, node, stride)
-    while len(rows):
-        src, dst = walk.src[rows], walk.dst[rows]
-        starts, n, channels = search.shared_candidates(node, dst)
-        message, packet = walk.message[rows], walk.packet[rows]
-        choice = Choice(seed, routing.hash, src, dst, message, packet, stride, node, n)
-        channel = channels[starts + pick(choice)]
-        yield rows, channel, hop
-        node, stride, hop = search.fabric.channel_dst[channel], stride * n, hop + 1
-        rows, node, stride = _under_way(walk, rows, node, stride)
-
-
-def _under_way(
-    walk: _Walk, rows: IntArray, node: IntArray, stride: IntArray
-) -> tuple[IntArray, IntArray, IntArray]:
-    alive = node != walk.dst[rows]
-    return rows[alive], node[alive], stride[alive]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.errors import InputError, close_match
-from fabricsim.routing.hashing import splitmix64
+from fabricsim.routing.hashing import Words, mixed, splitmix64
 
 IntArray = NDArray[np.int64]
 
@@ -37,37 +37,43 @@ class Routing:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What a policy may look at, one row per packet or message standing at a node before n candidates."""
+    """What a policy may look at, one row per packet or message standing at a node before n candidates.
 
-    seed: int
-    hash: str
-    src: IntArray
-    dst: IntArray
-    message: IntArray
-    packet: IntArray
-    stride: IntArray
+    state: the hash of what its choice depends on beside the node. stride: how many ways there were so far, the
+    candidates at the nodes before multiplied. n: (rows,), or one number for all.
+    """
+
+    state: Words | None
+    packet: IntArray | None
+    stride: IntArray | int
     node: IntArray
-    n: IntArray
+    n: IntArray | int
+
+
+def _modulo(value: Words, n: IntArray | int) -> IntArray:
+    return (value % (np.uint64(n) if isinstance(n, int) else n.astype(np.uint64))).astype(np.int64)
 
 
 def _minimal(choice: Choice) -> IntArray:
     """Take the first of the shortest paths."""
-    return np.zeros(len(choice.n), np.int64)
+    return np.zeros(len(choice.node), np.int64)
 
 
 def _ecmp(choice: Choice) -> IntArray:
     """Take one of the shortest paths for each message, by hash."""
-    message = choice.message if choice.hash == "message" else 0
-    value = splitmix64(choice.seed, choice.src, choice.dst, message, choice.node)
-    return (value % choice.n.astype(np.uint64)).astype(np.int64)
+    if isinstance(choice.n, int) and choice.n == 1:
+        return np.zeros(len(choice.node), np.int64)
+    assert choice.state is not None
+    return _modulo(mixed(choice.state, choice.node), choice.n)
 
 
 def _spray(choice: Choice) -> IntArray:
     """Take all shortest paths in turn, packet by packet."""
-    value = splitmix64(choice.seed, choice.message, choice.node)
+    assert choice.state is not None
+    assert choice.packet is not None
     with np.errstate(over="ignore"):
-        turn = value + (choice.packet // choice.stride).astype(np.uint64)
-    return (turn % choice.n.astype(np.uint64)).astype(np.int64)
+        turn = mixed(choice.state, choice.node) + (choice.packet // choice.stride).astype(np.uint64)
+    return _modulo(turn, choice.n)
 
 
 POLICIES: Final[Mapping[str, Callable[[Choice], IntArray]]] = {
@@ -79,3 +85,12 @@ POLICIES: Final[Mapping[str, Callable[[Choice], IntArray]]] = {
 
 PER_PACKET: Final = frozenset({"spray"})
 """Policies whose choice depends on the packet, not only on the message."""
+
+
+def choice_state(
+    routing: Routing, seed: int, src: IntArray, dst: IntArray, message: IntArray
+) -> Words | None:
+    """Return the hash of all that the choices of each message depend on, whichever the node."""
+    if routing.policy == "ecmp":
+        return splitmix64(seed, src, dst, message if routing.hash == "message" else 0)
+    return splitmix64(seed, message) if routing.policy in PER_PACKET else None

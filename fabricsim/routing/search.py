@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
+from fabricsim.routing.front import F
 
 IntArray = NDArray[np.int64]
 UNREACHABLE: Final = -1
@@ -130,8 +131,19 @@ class Search:
         counts = np.bincount(of[near], minlength=len(node))
         return np.cumsum(counts) - counts, counts, channel[near]
 
-    def shared_candidates(self, node: IntArray, dst: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Return the same, looked up once for all who stand at one node on the way to one target or to twins of it."""
+    def steps(self, front: F) -> Iterator[tuple[F, IntArray, int]]:
+        """Yield what crosses which channel, hop by hop; rows that cannot arrive are left out."""
+        front, hop = front.taken(np.flatnonzero(self.hops(front.node, front.dst) > 0)), 0
+        while len(front.row):
+            starts, n, channels = self._shared_candidates(front.node, front.dst)
+            going, origin, which = front.split(n)
+            channel = channels[which + (starts if origin is None else starts[origin])]
+            yield going, channel, hop
+            front, hop = going.moved(self.fabric.channel_dst[channel]), hop + 1
+            front = front.taken(np.flatnonzero(front.node != front.dst))
+
+    def _shared_candidates(self, node: IntArray, dst: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Return `candidates`, looked up once for all who stand at one node on the way to twins of one target."""
         near = (self.hops(node, dst) == 1) | (node == self.twin[dst])
         toward = np.where(near, dst, self.twin[dst])
         place, at = np.unique(toward * self.fabric.nodes + node, return_inverse=True)

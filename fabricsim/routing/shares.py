@@ -6,16 +6,16 @@ what passes through that node: the parts multiply along the way, and add up wher
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
-from fabricsim.routing.paths import refuse_separated, searches, single_paths
+from fabricsim.routing.front import Parts
+from fabricsim.routing.paths import finders, paths_of, refuse_separated
 from fabricsim.routing.policies import PER_PACKET, Routing
-from fabricsim.routing.search import UNREACHABLE, Search, expanded
+from fabricsim.routing.search import expanded
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -55,7 +55,7 @@ def shares(
     src, dst = np.asarray(src, np.int64), np.asarray(dst, np.int64)
     if routing.policy not in PER_PACKET:
         ids = np.arange(len(src)) if message is None else np.asarray(message, np.int64)
-        starts, channels = single_paths(fabric, src, dst, ids, routing, seed)
+        starts, channels = paths_of(fabric, src, dst, ids, routing, seed)
         return _ascending(starts, channels, np.ones(len(channels)))
     pair, flow = np.unique(src * fabric.nodes + dst, return_inverse=True)
     found = _sprayed(fabric, pair // fabric.nodes, pair % fabric.nodes)
@@ -80,38 +80,17 @@ def _ascending(starts: IntArray, channels: IntArray, weights: Floats) -> Shares:
 
 def _sprayed(fabric: Fabric, src: IntArray, dst: IntArray) -> Shares:
     """Return the shares of pairs that all shortest paths carry, by the candidates at each node."""
-    parts: list[tuple[IntArray, IntArray, Floats]] = []
-    for rows, search in searches(fabric, src, dst):
-        refuse_separated(fabric, src, dst, rows[search.hops(src[rows], dst[rows]) == UNREACHABLE])
-        parts += _steps(search, src, dst, rows)
+    front = Parts(np.arange(len(src)), src, dst, np.ones(len(src)))
+    parts = [
+        (going.row, channel, going.weight)
+        for rows, finder in finders(fabric, src, dst)
+        for going, channel, _ in finder.steps(front.taken(rows))
+    ]
     flow, channels, weights = (
-        np.concatenate([part[column] for part in parts]) if parts else np.zeros(0) for column in range(3)
+        np.concatenate([part[column] for part in parts] or [np.zeros(0, np.int64)]) for column in range(3)
     )
-    counts = np.bincount(flow.astype(np.int64), minlength=len(src))
+    counts = np.bincount(flow, minlength=len(src))
+    refuse_separated(fabric, src, dst, np.flatnonzero((counts == 0) & (src != dst)))
     order = np.lexsort((channels, flow))
     starts = np.concatenate([[0], np.cumsum(counts)])
     return Shares(starts, channels[order].astype(np.int32), weights[order])
-
-
-def _steps(
-    search: Search, src: IntArray, dst: IntArray, rows: IntArray
-) -> Iterator[tuple[IntArray, IntArray, Floats]]:
-    """Yield (flow, channel, weight) of one hop after the other, until every flow of `rows` has arrived."""
-    flow, node, weight = rows, src[rows], np.ones(len(rows))
-    while True:
-        under_way = node != dst[flow]
-        flow, node, weight = flow[under_way], node[under_way], weight[under_way]
-        if not len(flow):
-            return
-        starts, counts, channels = search.shared_candidates(node, dst[flow])
-        at, item = expanded(starts, counts)
-        flow, channel, weight = flow[at], channels[item], (weight / counts)[at]
-        yield flow, channel, weight
-        flow, node, weight = _met(search.fabric, flow, search.fabric.channel_dst[channel], weight)
-
-
-def _met(fabric: Fabric, flow: IntArray, node: IntArray, weight: Floats) -> tuple[IntArray, IntArray, Floats]:
-    """Return what of each flow stands at each node, ways that meet there added up."""
-    place, at = np.unique(flow * fabric.nodes + node, return_inverse=True)
-    total: Floats = np.bincount(at, weight, len(place)).astype(np.float64, copy=False)
-    return place // fabric.nodes, place % fabric.nodes, total

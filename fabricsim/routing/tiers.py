@@ -1,0 +1,386 @@
+"""Candidates by arithmetic on machines whose switches stand in tiers: no search, and no array per node.
+
+A level with switches joins the ranks of one copy, a block of consecutive ranks; the blocks of any two levels are nested
+or apart. Two ranks meet in every level of which one copy holds both, and their shortest paths climb to the lowest such
+levels and come down again: a path with a valley has two peaks, the wider of their levels holds both ranks, and it is
+lower than the two climbs together. Rails add that a column of switches serves the ranks of one place only.
+
+`tiers_of` checks that a machine is of this kind, and that its links are numbered as its levels say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.fabric import Fabric, LevelInfo
+from fabricsim.routing.front import F
+from fabricsim.routing.search import UNREACHABLE
+
+IntArray = NDArray[np.int64]
+RANKS: Final = -1
+"""Stands where a tier's index could, for the ranks."""
+_COMPARED: Final = 1 << 18
+"""Links of a level that are compared with their formula, evenly spaced."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tier:
+    """The switches of one level, and the links that lead up to them from the ranks or from the tier `below`.
+
+    Links come in pieces of `size`, one for each (member, switch): piece member · switches + s joins the points of a
+    member to switch s of all columns. Position i of a piece joins point[i] to column[i]; those of point p are
+    start[p] : start[p + 1]; those from a column down to a kind of target are down_count of `down` from down_start on.
+    The kind of a target is its unit within the member, and its place where the tier joins several.
+
+    block: ranks in a copy. unit: ranks below one copy of what is attached. place: (columns,) the one place, rank modulo
+    `places`, that each column serves, None where they serve all; sorts: places told apart on the way down, 1 for none.
+    """
+
+    below: int
+    height: int
+    block: int
+    unit: int
+    first_link: int
+    first_node: int
+    first_below: int
+    members: int
+    points: int
+    columns: int
+    switches: int
+    point: IntArray
+    column: IntArray
+    start: IntArray
+    places: int
+    place: IntArray | None
+    sorts: int
+    down: IntArray
+    down_start: IntArray
+    down_count: IntArray
+
+    @property
+    def size(self) -> int:
+        """Links in a piece."""
+        return len(self.point)
+
+    @property
+    def ranks_of_member(self) -> int:
+        """Ranks below one member."""
+        return self.block // self.members
+
+    def meets(self, src: IntArray, dst: IntArray) -> NDArray[np.bool_]:
+        """Return whether two ranks stand below the same switches."""
+        same: NDArray[np.bool_] = src // self.block == dst // self.block
+        return same if self.place is None else same & (src % self.places == dst % self.places)
+
+    def ways_up(self, node: IntArray) -> IntArray | int:
+        """Return how many links lead up from each attached node: one number where all have as many."""
+        runs = np.diff(self.start) * self.switches
+        if np.all(runs == runs[0]):
+            return int(runs[0])
+        return np.asarray(runs[(node - self.first_below) % self.points], np.int64)
+
+    def up(self, node: IntArray, index: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the link that is number `index` of those up from each node, and the switch that it leads to."""
+        member, point = np.divmod(node - self.first_below, self.points)
+        first = self.start[point]
+        switch, at = np.divmod(index, self.start[point + 1] - first)
+        at += first
+        link = (member * self.switches + switch) * self.size + at + self.first_link
+        column = member // self.members * self.columns + self.column[at]
+        return link, column * self.switches + switch + self.first_node
+
+    def ways_down(self, node: IntArray, dst: IntArray) -> tuple[IntArray, IntArray]:
+        """Return where in `down` the ways from each switch to its target start, and how many there are."""
+        kind = dst // self.unit % (self.ranks_of_member // self.unit)
+        if self.sorts > 1:
+            kind = kind * self.sorts + dst % self.places
+        key = kind * self.columns + (node - self.first_node) // self.switches % self.columns
+        return self.down_start[key], self.down_count[key]
+
+    def fall(self, node: IntArray, dst: IntArray, way: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the link that each way down stands for, and the node that it leads to."""
+        at = self.down[way]
+        member = dst // self.ranks_of_member
+        switch = (node - self.first_node) % self.switches
+        link = (member * self.switches + switch) * self.size + at + self.first_link
+        return link, member * self.points + self.point[at] + self.first_below
+
+
+@dataclass(frozen=True, eq=False)
+class Cliques:
+    """Ranks all joined among themselves, by a full mesh of members of so many points each."""
+
+    first_link: int
+    members: int
+    points: int
+    each: int
+
+    def joins(self, src: IntArray, dst: IntArray) -> NDArray[np.bool_]:
+        """Return whether links lead from one rank straight to the other."""
+        block = self.members * self.points
+        same: NDArray[np.bool_] = src // block == dst // block
+        return same if self.points == 1 else same & (src % self.points == dst % self.points)
+
+    def channel(self, src: IntArray, dst: IntArray, index: IntArray) -> IntArray:
+        """Return the channel that is number `index` of those from one rank to another."""
+        low, high = np.minimum(src, dst), np.maximum(src, dst)
+        a, b = (end // self.points % self.members for end in (low, high))
+        pair = a * self.members - a * (a + 1) // 2 + b - a - 1  # as (0, 1), (0, 2), … are numbered
+        pairs = self.members * (self.members - 1) // 2
+        piece = low // (self.members * self.points) * pairs + pair
+        link = (piece * self.points + low % self.points) * self.each + index + self.first_link
+        return np.asarray(2 * link + (src > dst), np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Tiers:
+    """A machine of tiers. Every tier comes after the one below it."""
+
+    tiers: tuple[Tier, ...]
+    cliques: tuple[Cliques, ...]
+
+    def hops(self, src: IntArray, dst: IntArray) -> IntArray:
+        """Return the hops from each rank to another one, UNREACHABLE where they meet nowhere."""
+        height, _ = self._meetings(src, dst)
+        hops: IntArray = np.where(height > 0, 2 * height, np.where(height < 0, 1, UNREACHABLE))
+        return hops
+
+    def steps(self, front: F) -> Iterator[tuple[F, IntArray, int]]:
+        """Yield what crosses which channel, hop by hop, from ranks to other ranks that they can reach."""
+        _, where = self._meetings(front.node, front.dst)
+        for turn in np.unique(where[where != 0]).tolist():
+            rows = front if np.all(where == turn) else front.taken(np.flatnonzero(where == turn))
+            if turn < 0:
+                yield from self._straight(rows, -1 - turn)
+            else:
+                yield from self._climb(rows, RANKS, self._chains(turn), turn, 0)
+
+    def _meetings(self, src: IntArray, dst: IntArray) -> tuple[IntArray, IntArray]:
+        """Return how high each pair climbs, and in which tiers it turns, as bits.
+
+        0 and no bits where they meet nowhere; −1 and −1 − index where they are joined by a clique.
+        """
+        height, where = np.zeros(len(src), np.int64), np.zeros(len(src), np.int64)
+        for index, clique in enumerate(self.cliques):
+            joined = clique.joins(src, dst) & (height == 0)
+            height[joined], where[joined] = -1, -1 - index
+        for index in np.argsort([tier.height for tier in self.tiers], kind="stable").tolist():
+            tier = self.tiers[index]
+            meet = tier.meets(src, dst) & ((height == 0) | (height == tier.height))
+            height[meet] = tier.height
+            where[meet] |= 1 << index
+        return height, where
+
+    def _chains(self, turn: int) -> set[int]:
+        """Return the tiers that lead up to those of `turn`, themselves included."""
+        found: set[int] = set()
+        for index in range(len(self.tiers)):
+            at = index if turn >> index & 1 else RANKS
+            while at != RANKS:
+                found.add(at)
+                at = self.tiers[at].below
+        return found
+
+    def _straight(self, front: F, index: int) -> Iterator[tuple[F, IntArray, int]]:
+        clique = self.cliques[index]
+        going, _, which = front.split(clique.each)
+        yield going, clique.channel(going.node, going.dst, which), 0
+
+    def _climb(
+        self, front: F, at: int, chains: set[int], turn: int, hop: int
+    ) -> Iterator[tuple[F, IntArray, int]]:
+        if at != RANKS and turn >> at & 1:
+            yield from self._descend(front, at, hop)
+            return
+        ups = [index for index in sorted(chains) if self.tiers[index].below == at]
+        ways = [self.tiers[index].ways_up(front.node) for index in ups]
+        going, origin, which = front.split(sum(ways[1:], start=ways[0]))
+        before: IntArray | int = 0
+        for index, ways_of in zip(ups, ways, strict=True):
+            n = ways_of if isinstance(ways_of, int) or origin is None else ways_of[origin]
+            some, number = going, which
+            if len(ups) > 1:
+                rows = np.flatnonzero((which >= before) & (which < before + n))
+                some, number = going.taken(rows), (which - before)[rows]
+                before = before + n
+            link, node = self.tiers[index].up(some.node, number)
+            yield some, 2 * link, hop
+            yield from self._climb(some.moved(node), index, chains, turn, hop + 1)
+
+    def _descend(self, front: F, at: int, hop: int) -> Iterator[tuple[F, IntArray, int]]:
+        while at != RANKS:
+            tier = self.tiers[at]
+            start, n = tier.ways_down(front.node, front.dst)
+            going, origin, which = front.split(1 if np.all(n == 1) else n)
+            way = start + which if origin is None else start[origin] + which
+            link, node = tier.fall(going.node, going.dst, way)
+            yield going, 2 * link + 1, hop
+            front, at, hop = going.moved(node), tier.below, hop + 1
+
+
+# -- which machines are of this kind ------------------------------------------------------------------------
+
+
+def tiers_of(fabric: Fabric) -> Tiers | None:
+    """Return the tiers of a machine of levels; None where its shortest paths or its numbers do not follow from them."""
+    infos = fabric.about.levels
+    if not any(info.planes for info in infos) or not _numbered(fabric):
+        return None
+    tiers: dict[str, tuple[int, Tier]] = {}
+    cliques: list[Cliques] = []
+    link = 0
+    for info in infos:
+        if info.planes:
+            tier = _tier(fabric, info, tiers, link)
+            if tier is None:
+                return None
+            tiers[info.name] = len(tiers), tier
+        elif info.links:
+            clique = _clique(fabric, info, link)
+            if clique is None:
+                return None
+            cliques.append(clique)
+        link += info.copies * info.links
+    found = Tiers(tuple(tier for _, tier in tiers.values()), tuple(cliques))
+    return found if _plain(fabric, found) and _as_numbered(fabric, found) else None
+
+
+def _numbered(fabric: Fabric) -> bool:
+    """Return whether nodes and links are as many as the levels make them, level by level."""
+    infos = fabric.about.levels
+    switches = sum(info.copies * info.planes * info.switches for info in infos)
+    per_level = np.bincount(fabric.level, minlength=len(infos)).tolist()
+    return (
+        fabric.groups[0].count == fabric.ranks
+        and fabric.nodes == fabric.ranks + switches
+        and per_level == [info.copies * info.links for info in infos]
+        and bool(np.all(fabric.level[1:] >= fabric.level[:-1]))
+    )
+
+
+def _tier(fabric: Fabric, info: LevelInfo, known: dict[str, tuple[int, Tier]], link: int) -> Tier | None:
+    """Return the tier of a level with switches, read from its first piece; None where it is not a plain one."""
+    index, below = known.get(info.attached, (RANKS, None))
+    full = np.indices((info.members, info.switches)).reshape(2, -1).T
+    plain = len(info.edges) == len(full) and np.array_equal(info.edges[:, :2] - [0, info.members], full)
+    if not plain or info.links % len(full) or (info.attached and below is None):
+        return None
+    size = info.links // len(full)
+    first_node = next(group.first for group in fabric.groups if group.level == info.name)
+    first_below = below.first_node if below else 0
+    point = fabric.src[link : link + size] - first_below
+    column, rest = np.divmod(fabric.dst[link : link + size] - first_node, info.switches)
+    unit = below.block if below else 1
+    own = below.columns * below.switches if below else 1
+    block = fabric.ranks // info.copies
+    starts = np.searchsorted(point, np.arange(info.points + 1))
+    if (
+        rest.any()
+        or starts[-1] != size
+        or np.any(np.diff(point) < 0)
+        or starts[0]
+        or point.max() >= info.points
+    ):
+        return None
+    if block % (info.members * unit) or info.points * unit * info.members != block * own:
+        return None
+    served = _served(info, below, point, column)
+    if served is None:
+        return None
+    places, place, sort = served
+    sorts = 1 if sort is None else places
+    kind = point // own if sort is None else point // own * places + sort
+    key = kind * info.planes + column
+    counts = np.bincount(key, minlength=info.points // own * sorts * info.planes)
+    return Tier(
+        index, below.height + 1 if below else 1, block, unit, link, first_node, first_below,
+        info.members, info.points, info.planes, info.switches, point, column, starts, places, place, sorts,
+        np.argsort(key, kind="stable"), np.cumsum(counts) - counts, counts,
+    )  # fmt: skip
+
+
+def _served(
+    info: LevelInfo, below: Tier | None, point: IntArray, column: IntArray
+) -> tuple[int, IntArray | None, IntArray | None] | None:
+    """Return how many places there are, that of each column, and that of each position where columns join several."""
+    if below is None:
+        if info.rule != "rails":
+            return 1, None, None
+        return info.points, np.arange(info.planes), None
+    if below.place is None:
+        return below.places, None, None
+    own = below.columns * below.switches
+    sort = below.place[point % own // below.switches]
+    low, high = np.full(info.planes, below.places), np.zeros(info.planes, np.int64)
+    np.minimum.at(low, column, sort)
+    np.maximum.at(high, column, sort)
+    if np.array_equal(low, high):
+        return below.places, low, None
+    joins_all = len(np.unique(sort * info.planes + column)) == below.places * info.planes
+    return (below.places, None, sort) if joins_all else None
+
+
+def _clique(fabric: Fabric, info: LevelInfo, link: int) -> Cliques | None:
+    """Return the ranks that a full mesh joins; None for any other level without switches."""
+    pairs = info.members * (info.members - 1) // 2
+    if (
+        info.attached
+        or info.rule != "full-mesh"
+        or len(info.edges) != pairs
+        or info.links % (pairs * info.points)
+    ):
+        return None
+    return Cliques(link, info.members, info.points, info.links // (pairs * info.points))
+
+
+def _plain(fabric: Fabric, found: Tiers) -> bool:
+    """Return whether no shortest path has a valley, or leads through a rank."""
+    belows = [tier.below for tier in found.tiers]
+    narrow = [index for index, tier in enumerate(found.tiers) if tier.place is not None]
+    if any(belows.count(index) > 1 for index in narrow):
+        return False  # one of two levels above the same rails could join what the other keeps apart
+    if not fabric.forwards[fabric.ranks :].all():
+        return False
+    if not fabric.forwards[: fabric.ranks].any():
+        return True
+    if len(found.cliques) > 1 or narrow:
+        return False
+    least = min(tier.block for tier in found.tiers)
+    return all(clique.members * clique.points <= least for clique in found.cliques)
+
+
+def _as_numbered(fabric: Fabric, found: Tiers) -> bool:
+    """Return whether links lie where the formulas put them."""
+    return all(_tier_fits(fabric, tier) for tier in found.tiers) and all(
+        _clique_fits(fabric, clique) for clique in found.cliques
+    )
+
+
+def _some(count: int) -> IntArray:
+    return np.unique(np.linspace(0, count - 1, min(count, _COMPARED)).astype(np.int64))
+
+
+def _tier_fits(fabric: Fabric, tier: Tier) -> bool:
+    pieces = fabric.ranks // tier.ranks_of_member * tier.switches
+    offset = _some(pieces * tier.size)
+    piece, at = np.divmod(offset, tier.size)
+    member, switch = np.divmod(piece, tier.switches)
+    node = member * tier.points + tier.point[at] + tier.first_below
+    column = member // tier.members * tier.columns + tier.column[at]
+    end = column * tier.switches + switch + tier.first_node
+    link = offset + tier.first_link
+    return np.array_equal(fabric.src[link], node) and np.array_equal(fabric.dst[link], end)
+
+
+def _clique_fits(fabric: Fabric, clique: Cliques) -> bool:
+    pairs = clique.members * (clique.members - 1) // 2 * clique.points * clique.each
+    count = fabric.ranks // (clique.members * clique.points) * pairs
+    link = _some(count) + clique.first_link
+    src, dst = fabric.src[link], fabric.dst[link]
+    index = (link - clique.first_link) % clique.each
+    return bool(clique.joins(src, dst).all()) and np.array_equal(clique.channel(src, dst, index), 2 * link)
