@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
+from fabricsim.engines.kernels.choice import choose, simulate_arrays
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record, metrics, model_text, operation_results, run_digest, tables
-from fabricsim.engines.wave import applies, simulate_wave
 from fabricsim.errors import InputError, SimulationError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -25,7 +25,7 @@ from fabricsim.units import format_time
 
 PACKET_KERNELS: Final[Mapping[str, Callable[[Fabric, Schedule, Routes, Failures, Model], Record]]] = {
     "simpy": simulate_packets,
-    "numpy": simulate_wave,
+    "numpy": simulate_arrays,
 }
 """What moves the packets, by name; where both apply they agree to the picosecond."""
 
@@ -42,12 +42,12 @@ def kernel_for(
     kernel: str, fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures, model: Model
 ) -> tuple[str, str]:
     """Return the kernel that `kernel` means for a job, and why: `auto` takes numpy wherever it applies."""
-    if kernel != "auto":
+    if kernel == "simpy":
         return kernel, "as asked for"
-    level, why = applies(fabric, schedule, paths, failures, model)
-    if level is None:
-        return "simpy", f"numpy does not apply: {why}"
-    return "numpy", "every message's release is known beforehand, and the paths form no circle of channels"
+    choice = choose(fabric, schedule, paths, failures, model)
+    if choice.name:
+        return "numpy", f"{choice.name}: {choice.why}"
+    return ("simpy" if kernel == "auto" else kernel), f"numpy does not apply: {choice.why}"
 
 
 def packet(

@@ -1,0 +1,105 @@
+"""What the array kernels work on: packets as columns, and what each channel takes for them, as tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.fabric import Fabric
+from fabricsim.model import Model, transmit_ps
+from fabricsim.routing import Routes
+from fabricsim.schedule import Schedule
+from fabricsim.units import PS_PER_S
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Packets:
+    """All packets in id order: (packets,) columns.
+
+    start, end: its first hop and one past its last, as positions in the channels of the routes. turn: the order in
+    which sources queue packets of one instant, as a rank over all packets. first: (messages + 1,) the id of each
+    message's first packet.
+    """
+
+    message: IntArray
+    payload: IntArray
+    wire: IntArray
+    start: IntArray
+    end: IntArray
+    turn: IntArray
+    first: IntArray
+
+    def __len__(self) -> int:
+        return len(self.message)
+
+
+def packets_of(fabric: Fabric, schedule: Schedule, paths: Routes, model: Model) -> Packets:
+    """Return every packet of a schedule, in id order."""
+    messages = schedule.messages
+    count = -(-messages.size // model.mtu)
+    first = np.concatenate([[0], np.cumsum(count)])
+    message = np.repeat(np.arange(len(messages)), count)
+    index = np.arange(len(message)) - first[message]
+    payload = np.minimum(model.mtu, messages.size[message] - index * model.mtu)
+    wire = -(-(payload + model.header) // model.flit) * model.flit
+    path = paths.first[message] + index % paths.count[message]
+    peer = (messages.dst - messages.src) % fabric.ranks
+    turn = _turns(index, peer, message, count)
+    return Packets(message, payload, wire, paths.starts[path], paths.starts[path + 1], turn, first)
+
+
+def _turns(index: IntArray, peer: IntArray, message: IntArray, count: IntArray) -> IntArray:
+    """Return each packet's place in the order by (index, peer of its message, message)."""
+    order = np.lexsort((np.arange(len(peer)), peer))
+    standing = np.empty(len(peer), np.int64)
+    standing[order] = np.arange(len(peer))
+    # of the messages that have a packet of this index, those that stand before: one sort, as numbers hold both
+    width = len(peer).bit_length()
+    turn = np.empty(len(message), np.int64)
+    turn[np.argsort((index << width) | standing[message])] = np.arange(len(message))
+    return turn
+
+
+class Channels:
+    """What channels do to packets, by class of size and of rate: few of each, so tables are small.
+
+    size_class: (packets,) the row of each packet. latency: (channels,) [ps] to the far end; onward: through the far
+    node as well. head: (channels,) [ps] that a header takes.
+    """
+
+    def __init__(self, fabric: Fabric, packets: Packets, model: Model) -> None:
+        wires, self.size_class = np.unique(packets.wire, return_inverse=True)
+        rates, self.rate_class = np.unique(fabric.bandwidth, return_inverse=True)
+        self.rates = len(rates)
+        self.table = np.array([transmit_ps(w, b) for w in wires.tolist() for b in rates.tolist()], np.int64)
+        self.latency = fabric.latency_ps
+        self.onward = fabric.latency_ps + fabric.delay_ps[fabric.channel_dst]
+        head = np.array([transmit_ps(model.wire(0), b) for b in rates.tolist()], np.int64)
+        self.head = head[self.rate_class]
+        self.least = self.table[: self.rates][self.rate_class]
+        self.cut_through = model.switching == "cut-through"
+
+    def transmit(self, packet: IntArray, channel: IntArray) -> IntArray:
+        """Return the transmit time [ps] of each packet on a channel."""
+        row = self.size_class[packet]
+        if self.rates > 1:
+            row = row * self.rates + self.rate_class[channel]
+        time: IntArray = self.table[row]
+        return time
+
+    @property
+    def reach(self) -> IntArray:
+        """(channels,) [ps], the least time between a packet's readiness for a channel and for the next."""
+        reach: IntArray = np.add(self.latency, self.head if self.cut_through else self.least)
+        return reach
+
+
+def backlog(wait_ps: IntArray, rate: IntArray) -> IntArray:
+    """Return the bytes that take `wait_ps` at `rate`; exact, though their product may exceed 64 bits."""
+    return np.array(
+        [w * r // PS_PER_S for w, r in zip(wait_ps.tolist(), rate.tolist(), strict=True)], np.int64
+    )

@@ -1,0 +1,274 @@
+"""The array kernels are the SimPy kernel, to the picosecond and in every table, wherever they apply."""
+
+from dataclasses import fields
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fabricsim as fs
+from fabricsim.engines.kernels import compiled, service
+from fabricsim.engines.kernels.calendar import NEVER, Calendar
+from fabricsim.engines.kernels.choice import choose, misfit, packet_hops, simulate_arrays, waiting
+from fabricsim.engines.kernels.levels import channel_levels, in_levels
+from fabricsim.engines.kernels.service import served
+from fabricsim.engines.kernels.windows import in_windows
+from fabricsim.engines.packet import simulate_packets
+from fabricsim.errors import InputError
+from fabricsim.failures import LinkDown, compile_failures
+from fabricsim.model import Endpoint, Model
+from fabricsim.routing import Routing, routes
+from fabricsim.run import schedule_of
+from fabricsim.schedule import Round, Schedule, as_graph
+from fabricsim.topology import resolve
+from tests.engines.lab import LINK, fabric_of, messages, operation
+
+TREES = [
+    {"shape": "star", "size": 6, "switch": {"delay": "81.92 ns"}},
+    {"shape": "full-mesh", "size": 5},
+    {"shape": "fat-tree", "k": 4},
+    {"shape": "leaf-spine", "leaves": 3, "hosts": 2, "spines": 3, "taper": 2},
+    {"shape": "line", "size": 4},
+]
+CIRCLES = [
+    {"shape": "ring", "size": 5},
+    {"shape": "torus", "size": [3, 3]},
+    {"shape": "torus", "size": [4, 2]},
+]
+LINKS = [
+    LINK,
+    {"bandwidth": "25 GB/s", "latency": "81.92 ns"},
+    {"bandwidth": "400 Gbit/s", "latency": "163.84 ns"},
+]
+COLLECTIVES = [
+    fs.all_reduce("64 KiB", algorithm="ring"),
+    fs.all_to_all("48 KiB"),
+    fs.all_gather("24 KiB", algorithm="ring"),
+]
+
+
+def random_rounds(rng: np.random.Generator, ranks: int):
+    """Yield rounds of few messages, with sizes that make ties."""
+    for _ in range(int(rng.integers(1, 4))):
+        count = int(rng.integers(1, 12))
+        src = rng.integers(0, ranks, count)
+        dst = (src + rng.integers(1, ranks, count)) % ranks
+        size = rng.choice([1, 512, 4096, 5000, 20_000], count)
+        delay = rng.choice([0.0, 81.92e-9, 1e-6], count) if rng.random() < 0.3 else None
+        yield Round(src, dst, size, delay=delay, repeat=int(rng.integers(1, 3)))
+
+
+def random_operations(rng: np.random.Generator, ranks: int, *, single: bool):
+    """Return operations that start at various times; with `single`, each of one round that waits for no other."""
+    operations = []
+    for number in range(int(rng.integers(1, 4))):
+        rounds = list(random_rounds(rng, ranks))
+        rounds = (
+            [Round(rounds[0].src, rounds[0].dst, rounds[0].size, delay=rounds[0].delay)] if single else rounds
+        )
+        after = tuple(op.name for op in operations if not single and rng.random() < 0.5)
+        start, barrier = float(rng.choice([0.0, 81.92e-9])), bool(after) and rng.random() < 0.5
+        operations.append(operation(*rounds, name=f"op{number}", start=start, after=after, barrier=barrier))
+    return tuple(operations)
+
+
+def random_model(rng: np.random.Generator, switching: str, *, gap: bool) -> Model:
+    """Return a model from a few round numbers."""
+    send, recv = float(rng.choice([0, 1e-8])), float(rng.choice([0, 1e-8]))
+    endpoint = Endpoint(send, recv, float(rng.choice([0, 8.192e-8, 3e-7])) if gap else 0.0)
+    header, flit = int(rng.choice([0, 64])), int(rng.choice([1, 20]))
+    return Model(switching, int(rng.choice([512, 4096])), header, flit, endpoint)
+
+
+def assert_same(one, other) -> None:
+    for field in fields(one):
+        assert np.array_equal(getattr(one, field.name), getattr(other, field.name)), field.name
+
+
+@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
+def test_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
+    rng = np.random.default_rng(seed)
+    fabric = resolve({**TREES[int(rng.integers(len(TREES)))], "link": LINKS[int(rng.integers(len(LINKS)))]})
+    schedule = Schedule(random_operations(rng, fabric.ranks, single=True))
+    model = random_model(rng, switching, gap=False)
+    paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
+    level = channel_levels(fabric, paths)
+    expected = simulate_packets(fabric, schedule, paths, compile_failures(fabric, ()), model)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "compiled", lambda function: function)
+        for loops in (False, True):
+            assert_same(expected, in_levels(fabric, schedule, paths, model, level, compiled=loops))
+
+
+@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
+def test_windows_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
+    """Several rounds, operations after others, barriers and gaps, on trees and on circles of channels."""
+    rng = np.random.default_rng(seed)
+    shapes = TREES + CIRCLES
+    fabric = resolve({**shapes[int(rng.integers(len(shapes)))], "link": LINKS[int(rng.integers(len(LINKS)))]})
+    schedule = Schedule(random_operations(rng, fabric.ranks, single=rng.random() < 0.2))
+    model = random_model(rng, switching, gap=rng.random() < 0.4)
+    paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
+    expected = simulate_packets(fabric, schedule, paths, compile_failures(fabric, ()), model)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(service, "compiled", lambda function: function)
+        for loops in (False, True):
+            assert_same(expected, in_windows(fabric, schedule, paths, model, compiled=loops))
+
+
+@pytest.mark.parametrize("shape", [*TREES, *CIRCLES], ids=str)
+@pytest.mark.parametrize("collective", COLLECTIVES, ids=lambda c: c.kind)
+def test_collectives_take_the_same_time_on_both(shape, collective) -> None:
+    fabric = resolve({**shape, "link": LINK})
+    one, other = (fs.simulate(fabric, collective, routing="spray", kernel=k) for k in ("simpy", "numpy"))
+    assert one.digest == other.digest
+    assert one.metrics == other.metrics
+
+
+def test_graphs_of_tasks_go_in_windows() -> None:
+    fabric = resolve({"shape": "torus", "size": [3, 3], "link": LINK})
+    (rounds,) = schedule_of(fabric, fs.all_reduce("64 KiB", algorithm="ring"), 1).operations
+    graph = Schedule((as_graph(rounds),))
+    one, other = (fs.simulate(fabric, graph, kernel=k) for k in ("simpy", "numpy"))
+    assert one.digest == other.digest
+
+
+def test_numba_writes_the_same_record() -> None:
+    """The loops as machine code, where Numba is installed."""
+    pytest.importorskip("numba")
+    fabric = resolve({"shape": "torus", "size": [3, 3], "link": LINK})
+    schedule = schedule_of(fabric, [fs.all_reduce("64 KiB", algorithm="ring"), fs.permutation("20 kB")], 1)
+    model = Model("cut-through", header=64)
+    paths = routes(fabric, schedule.messages, Routing("spray"), model, 1)
+    assert_same(
+        in_windows(fabric, schedule, paths, model), in_windows(fabric, schedule, paths, model, compiled=True)
+    )
+
+
+def test_numba_is_used_for_large_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    fabric = resolve({"shape": "fat-tree", "k": 4, "link": LINK})
+    schedule = schedule_of(fabric, fs.permutation("64 KiB"), 1)
+    paths = routes(fabric, schedule.messages, Routing("spray"), Model(), 1)
+    used = []
+    monkeypatch.setattr(service, "compiled", lambda function: used.append(function) or function)
+    monkeypatch.setattr(compiled, "installed", lambda: True)
+    healthy = compile_failures(fabric, ())
+    small = simulate_arrays(fabric, schedule, paths, healthy, Model())
+    assert not used
+    hops = int(small.channel_packets.sum())
+    assert packet_hops(schedule, paths, Model()) == hops
+    monkeypatch.setattr(compiled, "WORTHWHILE", hops)
+    assert_same(small, simulate_arrays(fabric, schedule, paths, healthy, Model()))
+    assert used
+
+
+def test_levels_rise_along_every_path() -> None:
+    fabric = resolve({"shape": "fat-tree", "k": 4, "link": LINK})
+    rows = [(a, b, 4096 * 4) for a in range(16) for b in range(16) if a != b]
+    paths = routes(fabric, Schedule((messages(*rows),)).messages, Routing("spray"), Model(), 0)
+    level = channel_levels(fabric, paths)
+    assert level is not None
+    for start, end in zip(paths.starts, paths.starts[1:], strict=False):
+        assert np.all(np.diff(level[paths.channels[start:end]]) > 0)
+    assert level.max() == 5, "three tiers up and three down"
+
+
+def test_a_ring_of_paths_goes_in_windows() -> None:
+    fabric = fabric_of(nx.cycle_graph(6))
+    around = Schedule((messages(*[(r, (r + 2) % 6, 4096) for r in range(6)]),))
+    paths = routes(fabric, around.messages, Routing(), Model(), 0)
+    assert channel_levels(fabric, paths) is None
+    choice = choose(fabric, around, paths, compile_failures(fabric, ()), Model())
+    assert (choice.name, choice.why) == ("windows", "the paths form a circle of channels")
+
+
+def test_a_circle_without_latency_is_refused_under_cut_through() -> None:
+    fabric = fabric_of(nx.cycle_graph(6), latency="0 ns")
+    around = Schedule((messages(*[(r, (r + 2) % 6, 4096) for r in range(6)]),))
+    for model, applies in (
+        (Model("cut-through"), False),
+        (Model("cut-through", header=1), True),
+        (Model(), True),
+    ):
+        paths = routes(fabric, around.messages, Routing(), model, 0)
+        choice = choose(fabric, around, paths, compile_failures(fabric, ()), model)
+        assert bool(choice.name) is applies
+        if not applies:
+            assert "passes a head on in no time" in choice.why
+
+
+def test_what_does_not_fit_is_said() -> None:
+    fabric = resolve({"shape": "star", "size": 4, "link": LINK})
+    healthy = compile_failures(fabric, ())
+    once, twice = messages((0, 1, 5)), operation(Round([0], [1], [5], repeat=2), name="twice")
+    assert waiting(Schedule((once,)), Model()) == misfit(healthy, Model()) == ""
+    assert "several rounds" in waiting(Schedule((twice,)), Model())
+    after = operation(Round([0], [1], [5]), name="late", after=("op",))
+    assert "waits for another" in waiting(Schedule((once, after)), Model())
+    assert "gap" in waiting(Schedule((once,)), Model(endpoint=Endpoint(gap=1e-9)))
+    broken = compile_failures(fabric, [LinkDown("1 us", ("npu0", "sw0"))])
+    assert "fail" in misfit(broken, Model())
+    assert "finite" in misfit(healthy, Model(buffer=65_536))
+    paths = routes(fabric, Schedule((once,)).messages, Routing(), Model(), 0)
+    with pytest.raises(InputError, match="the numpy kernel does not apply: links fail or degrade"):
+        simulate_arrays(fabric, Schedule((once,)), paths, broken, Model())
+
+
+def test_a_channel_serves_in_order_whether_or_not_the_numbers_are_large() -> None:
+    """Two channels; the second way of keeping them apart is for times that leave no room for the first."""
+    ready, tx, first = np.array([5, 6, 0, 100]), np.array([10, 10, 7, 7]), np.array([0, 2])
+    expected = [15, 25, 7, 107]
+    assert served(ready, tx, first).tolist() == expected
+    far = 2**61
+    assert served(ready + far * np.array([0, 0, 1, 1]), tx, first).tolist() == [15, 25, far + 7, far + 107]
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32))
+def test_a_calendar_gives_every_row_once_and_in_time(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    calendar, now, number, out = Calendar(10), 0, 0, {}
+    due: dict[int, int] = {}
+    while number < 200 or calendar.first != NEVER:
+        if number < 200:
+            time = now + rng.integers(0, int(rng.choice([10, 100, 10_000])), int(rng.integers(0, 9)))
+            item = np.arange(number, number + len(time))
+            due |= dict(zip(item.tolist(), time.tolist(), strict=True))
+            calendar.add(time, item)
+            number += len(time)
+        assert calendar.first == min((t for i, t in due.items() if i not in out), default=NEVER)
+        now = min(calendar.first, now + 1000) + int(rng.integers(1, 40))
+        times, items = calendar.take(now)
+        assert np.all(times < now)
+        out |= dict(zip(items.tolist(), times.tolist(), strict=True))
+        assert all(i in out for i, t in due.items() if t < now)
+    assert out == due
+
+
+def test_auto_takes_numpy_where_it_applies_and_says_why() -> None:
+    """The digest does not name the kernel: both give the same one."""
+    fabric = resolve({"shape": "fat-tree", "k": 4, "link": LINK})
+    results = [
+        fs.simulate(fabric, fs.permutation("64 KiB"), routing="spray", kernel=k)
+        for k in ("simpy", "numpy", "auto")
+    ]
+    assert [result.kernel for result in results] == ["simpy", "numpy", "numpy"]
+    assert len({result.digest for result in results}) == 1
+    assert results[0].metrics == results[1].metrics
+    for table in ("flows", "links", "rounds", "timeline"):
+        one, other = (result.tables[table].columns for result in results[:2])
+        assert all(np.array_equal(one[name], other[name]) for name in one), table
+    ring = fs.simulate(fabric, fs.all_reduce("64 KiB", algorithm="ring"))
+    assert (ring.kernel, ring.plan["kernel"]) == ("numpy", "numpy")
+    assert ring.plan["why"] == "windows: an operation has several rounds, which wait for each other"
+    broken = [LinkDown("1 us", ("npu0", "sw0"), repair_after="1 us")]
+    broke = fs.simulate(fabric, fs.permutation("64 KiB"), failures=broken)
+    assert (broke.kernel, broke.plan["why"]) == ("simpy", "numpy does not apply: links fail or degrade")
+    with pytest.raises(InputError, match="did you mean 'numpy'"):
+        fs.simulate(fabric, fs.permutation("64 KiB"), kernel="nunpy")
