@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Unpack
 
 from fabricsim.collectives.catalogue import ALGORITHMS, DEFAULT_ALGORITHM, Algorithm, bus_factor
+from fabricsim.collectives.grid import Grid
+from fabricsim.collectives.levels import MESHED, levels_of
 from fabricsim.collectives.move import GRAIN, rounds_of
+from fabricsim.collectives.options import Options, option_faults
 from fabricsim.collectives.ranks import NONE, Ranks, checked_ranks
 from fabricsim.errors import Fault, FaultList, InputError, close_match
-from fabricsim.schedule import Operation
+from fabricsim.fabric import Fabric
+from fabricsim.schedule import IntArray, Operation
 
 MAX_PAIRED: Final = 10_000
 """Ranks an algorithm may have that sends between every pair: 1e8 messages take some 2.4 GB of columns."""
@@ -22,23 +26,24 @@ def collective(
     ranks: Ranks,
     size: int,
     *,
-    root: int = 0,
-    chunks: int | None = None,
+    fabric: Fabric | None = None,
     start: float = 0.0,
     after: Iterable[str] = (),
     barrier: bool = False,
+    **options: Unpack[Options],
 ) -> Operation:
     """Return a collective over fabric ranks, in the order in which they are given.
 
     algorithm: one of ALGORITHMS[kind]; None takes DEFAULT_ALGORITHM[kind]. size [B] as nccl-tests counts it
     (for all-gather, reduce-scatter and all-to-all a rank's total, its own block included); it is rounded
-    down to a multiple of 16 B per rank, and the operation keeps both. root: position in `ranks`, from 0.
-    chunks: into how many pieces a pipelined algorithm cuts what it sends; None makes pieces of at most 128
-    KiB. start [s], after, barrier: see Operation. Raises InputError with every fault found, keyed by the
-    argument's name (`collective` for kind).
+    down to a multiple of 16 B per rank, and the operation keeps both. fabric: what the ranks belong to, for algorithms
+    that go along its levels. start [s], after, barrier: see Operation; the other arguments: see Options, None
+    stands for not stated. Raises InputError with every fault found, keyed by the argument's name (`collective` for
+    kind).
     """
     faults = FaultList()
     label, chosen, order, used = "", None, NONE, 0
+    stated = {key: value for key, value in options.items() if value is not None}
     with faults.at():
         label, chosen = _algorithm(kind, algorithm)
     with faults.at("ranks"):
@@ -49,11 +54,12 @@ def collective(
         with faults.at("size"):
             used = rounded(size, len(order))
     if chosen and len(order):
-        faults.faults += _misfits(chosen, label, kind, len(order), root, chunks)
+        faults.faults += _misfits(chosen, label, kind, len(order))
+        faults.faults += option_faults(stated, chosen.options, len(order), f"{label} {kind}")
     faults.raise_if_any()
     assert chosen is not None  # or there was a fault
-    given = {"root": root, "chunks": chunks}
-    moves = chosen.moves(len(order), used, **{key: given[key] for key in chosen.takes})
+    given, order = _settled(chosen, stated, fabric, order)
+    moves = chosen.moves(len(order), used, **given)
     rounds, factor = rounds_of(moves, order), bus_factor(kind, len(order))
     return Operation(name, kind, label, order, rounds, size, used, factor, start, tuple(after), barrier)
 
@@ -86,8 +92,8 @@ def _algorithm(kind: str, algorithm: str | None) -> tuple[str, Algorithm]:
     return label, known[label]
 
 
-def _misfits(chosen: Algorithm, label: str, kind: str, n: int, root: int, chunks: int | None) -> list[Fault]:
-    """Return what does not fit together: an algorithm and its ranks, its root, its chunks."""
+def _misfits(chosen: Algorithm, label: str, kind: str, n: int) -> list[Fault]:
+    """Return what does not fit together: an algorithm and the number of its ranks."""
     faults = []
     what = f"{label} {kind}"
     if chosen.power_of_two and n & (n - 1):
@@ -98,14 +104,54 @@ def _misfits(chosen: Algorithm, label: str, kind: str, n: int, root: int, chunks
     if chosen.pairs and n > MAX_PAIRED:
         pairs = f"{what} has a message for each pair of {n} ranks"
         faults.append(Fault(pairs, f"up to {MAX_PAIRED} ranks fit in memory", ("ranks",)))
-    if "root" not in chosen.takes and root != 0:
-        faults.append(Fault(f"{what} has no root", "leave it out", ("root",)))
-    elif not 0 <= root < n:
-        faults.append(
-            Fault(f"there is no root {root}", f"it counts within the ranks: 0 to {n - 1}", ("root",))
-        )
-    if "chunks" not in chosen.takes and chunks is not None:
-        faults.append(Fault(f"{what} does not cut its messages into chunks", "leave it out", ("chunks",)))
-    elif chunks is not None and chunks < 1:
-        faults.append(Fault(f"{chunks} chunks are none", "write 1 or more", ("chunks",)))
     return faults
+
+
+def _settled(
+    chosen: Algorithm, stated: Mapping[str, Any], fabric: Fabric | None, order: IntArray
+) -> tuple[dict[str, Any], IntArray]:
+    """Return what an algorithm is called with, and the ranks in the order it takes them."""
+    given = {key: stated.get(key, 0 if key == "root" else None) for key in chosen.takes}
+    if "grid" in chosen.takes:
+        given["grid"], order = _grid(chosen, stated, fabric, order)
+    return given, order
+
+
+def _grid(
+    chosen: Algorithm, stated: Mapping[str, Any], fabric: Fabric | None, order: IntArray
+) -> tuple[Grid, IntArray]:
+    """Return the grid an algorithm goes along, the stage of each side, and the ranks in its order."""
+    if "grid" in stated:
+        if "levels" in stated:
+            raise InputError([Fault("both a grid and levels are stated", "leave one out", ("levels",))])
+        sides: tuple[int, ...] = tuple(stated["grid"])
+        stages = [chosen.stages[0]] * len(sides)
+        names: tuple[str, ...] = tuple(f"side {side}" for side in sides)
+    elif fabric is None:
+        right = "bind it to a fabric, or state the sides of a grid, innermost first, as in grid: [8, 4]"
+        raise InputError([Fault("there are no levels to go along", right, ("grid",))])
+    else:
+        levels = levels_of(fabric, order, stated.get("levels"))
+        order, sides, names = levels.order, levels.sides, levels.names
+        direct = [meshed and side <= MESHED for meshed, side in zip(levels.meshed, sides, strict=True)]
+        stages = ["direct" if mesh else chosen.stages[0] for mesh in direct]
+    stages = _stages(stated["stages"], chosen, names) if "stages" in stated else stages
+    for side, stage, name in zip(sides, stages, names, strict=True):
+        if stage == "halving-doubling" and side & (side - 1):
+            what = f"halving-doubling takes a power of two of members, not the {side} along {name}"
+            raise InputError([Fault(what, "take another stage there", ("stages",))])
+    return Grid(sides, tuple(stages)), order
+
+
+def _stages(value: Any, chosen: Algorithm, names: tuple[str, ...]) -> list[str]:
+    """Return the stage of each level as stated: one for all, or one each."""
+    stages = [value] * len(names) if isinstance(value, str) else list(value)
+    for stage in stages:
+        if stage not in chosen.stages:
+            raise InputError(
+                [Fault(f"{stage!r} is not a stage", close_match(stage, chosen.stages), ("stages",))]
+            )
+    if len(stages) != len(names):
+        what = f"{len(stages)} stages are stated for {len(names)} levels"
+        raise InputError([Fault(what, f"write one each for {', '.join(names)}, or one for all", ("stages",))])
+    return stages

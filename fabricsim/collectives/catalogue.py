@@ -10,6 +10,7 @@ from typing import Final
 import fabricsim.collectives.direct as direct
 import fabricsim.collectives.doubling as doubling
 import fabricsim.collectives.ring as ring
+import fabricsim.collectives.staged as staged
 import fabricsim.collectives.tree as tree
 from fabricsim.collectives.move import Move
 
@@ -19,14 +20,29 @@ class Algorithm:
     """One way to carry out a collective.
 
     moves: from the number of positions n and the bytes, a multiple of 16 n, to its moves; keyword arguments are
-    those in `takes`, of `root` and `chunks`. power_of_two: whether n must be one. pairs: whether it has a message
-    for each pair of positions, so that only so many of them fit in memory.
+    those in `takes`: options, and what the binding makes of some of them. power_of_two: whether n must be one. pairs:
+    whether it has a message for each pair of positions, so that only so many of them fit in memory. stages: what each
+    stage of one that goes along a grid can be, the usual one first.
     """
 
     moves: Callable[..., tuple[Move, ...]]
     takes: tuple[str, ...] = ()
     power_of_two: bool = False
     pairs: bool = False
+    stages: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Which options a user may state."""
+        return (*self.takes, "levels", "stages") if "grid" in self.takes else self.takes
+
+
+_HALVES: Final = ("ring", "direct", "halving-doubling")
+_EXCHANGES: Final = ("direct", "pairwise")
+
+
+def _on_grid(moves: Callable[..., tuple[Move, ...]], stages: tuple[str, ...] = _HALVES) -> Algorithm:
+    return Algorithm(moves, ("grid", "chunks"), stages=stages)
 
 
 ALGORITHMS: Final[Mapping[str, Mapping[str, Algorithm]]] = MappingProxyType({
@@ -36,22 +52,30 @@ ALGORITHMS: Final[Mapping[str, Mapping[str, Algorithm]]] = MappingProxyType({
         "direct": Algorithm(direct.all_reduce, pairs=True),
         "halving-doubling": Algorithm(doubling.halving_doubling, power_of_two=True),
         "recursive-doubling": Algorithm(doubling.all_reduce, power_of_two=True),
+        "hierarchical": _on_grid(staged.hierarchical_all_reduce),
+        "multi-dimensional": _on_grid(staged.multi_dimensional_all_reduce),
     },
     "all-gather": {
         "ring": Algorithm(ring.all_gather),
         "direct": Algorithm(direct.all_gather, pairs=True),
         "recursive-doubling": Algorithm(doubling.all_gather, power_of_two=True),
         "halving-doubling": Algorithm(doubling.all_gather, power_of_two=True),
+        "hierarchical": _on_grid(staged.hierarchical_all_gather),
+        "multi-dimensional": _on_grid(staged.multi_dimensional_all_gather),
     },
     "reduce-scatter": {
         "ring": Algorithm(ring.reduce_scatter),
         "direct": Algorithm(direct.reduce_scatter, pairs=True),
         "recursive-halving": Algorithm(doubling.reduce_scatter, power_of_two=True),
         "halving-doubling": Algorithm(doubling.reduce_scatter, power_of_two=True),
+        "hierarchical": _on_grid(staged.hierarchical_reduce_scatter),
+        "multi-dimensional": _on_grid(staged.multi_dimensional_reduce_scatter),
     },
     "all-to-all": {
         "direct": Algorithm(direct.all_to_all, pairs=True),
         "pairwise": Algorithm(direct.pairwise, pairs=True),
+        "hierarchical": _on_grid(staged.hierarchical_all_to_all, _EXCHANGES),
+        "multi-dimensional": _on_grid(staged.multi_dimensional_all_to_all, _EXCHANGES),
     },
     "broadcast": {
         "ring": Algorithm(ring.broadcast, takes=("root", "chunks")),

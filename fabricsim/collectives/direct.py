@@ -37,7 +37,7 @@ def all_reduce(n: int, size: int) -> tuple[Move, ...]:
 def all_to_all(n: int, size: int) -> tuple[Move, ...]:
     """Return one round: each position sends every other one the block meant for it."""
     src, dst = _pairs(n)
-    return (Move(src, dst, size // n, every(dst * (size // n))),)
+    return (Move(src, dst, size // n, every(src * size + dst * (size // n))),)
 
 
 def pairwise(n: int, size: int) -> tuple[Move, ...]:
@@ -48,4 +48,6 @@ def pairwise(n: int, size: int) -> tuple[Move, ...]:
     position = np.arange(n)
     power = n & (n - 1) == 0
     peers = (position ^ k if power else (position + k) % n for k in range(1, n))
-    return tuple(Move(position, peer, size // n, every(peer * (size // n))) for peer in peers)
+    return tuple(
+        Move(position, peer, size // n, every(position * size + peer * (size // n))) for peer in peers
+    )

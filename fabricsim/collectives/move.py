@@ -18,17 +18,30 @@ from fabricsim.schedule import IntArray, Meetings, Round
 GRAIN: Final = 16
 """Bytes that are never divided: nccl-tests aligns every rank's part to 16 B (src/*.cu)."""
 
-FirstByte = Callable[[int], IntArray]
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What messages carry, where it lies scattered: message m the parts starts[m] to starts[m + 1].
+
+    first: (parts,) the first byte of each. size: the bytes of each from there on, one answer for all or (parts,).
+    """
+
+    starts: IntArray
+    first: IntArray
+    size: IntArray | int
+
+
+FirstByte = Callable[[int], "IntArray | Parts"]
 
 
 @dataclass(frozen=True, eq=False)
 class Move:
     """Messages between positions 0 … n−1 of a collective, `repeat` times over; columns as in `Round`.
 
-    first: from the pass (0 … repeat − 1) to the (messages,) first byte each message carries; it carries
-    `size` bytes from there on. Bytes are counted in the collective's result, in an all-to-all in the
-    sender's buffer, whose block d is meant for position d. meetings: what meets in switches beside the messages, its
-    sources and sinks being positions; `first` names their first bytes after those of the messages.
+    first: from the pass (0 … repeat − 1) to the (messages,) first byte each message carries, `size` bytes in a row,
+    or to the Parts it carries. Bytes are counted in the collective's result; in an all-to-all in all positions'
+    buffers one after the other, each of `size` bytes, whose block d is meant for position d. meetings: what meets in
+    switches beside the messages, sources and sinks being positions; `first` goes on with what they carry.
     """
 
     src: IntArray
@@ -38,6 +51,16 @@ class Move:
     repeat: int = 1
     reduce: bool | NDArray[np.bool_] = False
     meetings: Meetings | None = None
+
+    def carried(self, number: int) -> Parts:
+        """Return what each message, and then each meeting, carries in a pass."""
+        found = self.first(number)
+        if isinstance(found, Parts):
+            return Parts(found.starts, found.first, np.broadcast_to(found.size, found.first.shape))
+        size = np.broadcast_to(np.asarray(self.size, np.int64), self.src.shape)
+        if self.meetings is not None:
+            size = np.concatenate([size, self.meetings.size])
+        return Parts(np.arange(len(found) + 1), found, size)
 
     def round(self, ranks: IntArray) -> Round:
         """Return the messages as a Round, position p being rank ranks[p]."""

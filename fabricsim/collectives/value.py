@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Unpack
 
 from fabricsim.collectives.binding import collective
+from fabricsim.collectives.options import Options
 from fabricsim.collectives.ranks import Ranks, bound_ranks
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import Operation, Schedule
@@ -20,8 +22,7 @@ class Collective:
     size: int
     algorithm: str | None = None
     ranks: Ranks | None = None
-    root: int = 0
-    chunks: int | None = None
+    options: Options = field(default_factory=Options)
     name: str | None = None
     start: float = 0.0
     after: tuple[str, ...] = ()
@@ -34,9 +35,9 @@ class Collective:
         collective is, else by its kind. Raises InputError for anything that does not fit.
         """
         return collective(
-            name or self.name or self.kind, self.kind, self.algorithm, bound_ranks(where, self.ranks),
-            self.size, root=self.root, chunks=self.chunks,
-            start=self.start, after=self.after, barrier=self.barrier,
+            name or self.name or self.kind, self.kind, self.algorithm, bound_ranks(where, self.ranks), self.size,
+            fabric=where if isinstance(where, Fabric) else None,
+            start=self.start, after=self.after, barrier=self.barrier, **self.options,
         )  # fmt: skip
 
 
@@ -45,22 +46,28 @@ def all_reduce(
     *,
     algorithm: str | None = None,
     ranks: Ranks | None = None,
-    chunks: int | None = None,
     name: str | None = None,
     start: str = "0 s",
     after: Iterable[str] = (),
     barrier: bool = False,
+    **options: Unpack[Options],
 ) -> Collective:
     """Return the all-reduce of `size`: every rank ends with the sum of all ranks' data.
 
-    size: of the data, such as "256 MiB". algorithm: ring, tree, direct, halving-doubling or
-    recursive-doubling. The other arguments are those of `collective`, the start as text with a unit. Raises
-    InputError.
+    size: of the data, such as "256 MiB". algorithm: one of ALGORITHMS["all-reduce"].
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
-        "all-reduce", parse_size(size), algorithm, ranks, name=name, chunks=chunks,
-        start=parse_time(start), after=tuple(after), barrier=barrier,
-    )  # fmt: skip
+        "all-reduce",
+        parse_size(size),
+        algorithm,
+        ranks,
+        options,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
 
 
 def all_gather(
@@ -72,16 +79,24 @@ def all_gather(
     start: str = "0 s",
     after: Iterable[str] = (),
     barrier: bool = False,
+    **options: Unpack[Options],
 ) -> Collective:
     """Return the all-gather of `size`: every rank ends with every rank's block.
 
-    size: of all blocks together, such as "256 MiB". algorithm: ring, direct or recursive-doubling.
+    size: of all blocks together, such as "256 MiB". algorithm: one of ALGORITHMS["all-gather"].
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
-        "all-gather", parse_size(size), algorithm, ranks, name=name,
-        start=parse_time(start), after=tuple(after), barrier=barrier,
-    )  # fmt: skip
+        "all-gather",
+        parse_size(size),
+        algorithm,
+        ranks,
+        options,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
 
 
 def reduce_scatter(
@@ -93,16 +108,24 @@ def reduce_scatter(
     start: str = "0 s",
     after: Iterable[str] = (),
     barrier: bool = False,
+    **options: Unpack[Options],
 ) -> Collective:
     """Return the reduce-scatter of `size`: every rank ends with its block of the sum.
 
-    size: of a rank's input, such as "256 MiB". algorithm: ring, direct or recursive-halving.
+    size: of a rank's input, such as "256 MiB". algorithm: one of ALGORITHMS["reduce-scatter"].
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
-        "reduce-scatter", parse_size(size), algorithm, ranks, name=name,
-        start=parse_time(start), after=tuple(after), barrier=barrier,
-    )  # fmt: skip
+        "reduce-scatter",
+        parse_size(size),
+        algorithm,
+        ranks,
+        options,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
 
 
 def all_to_all(
@@ -114,16 +137,24 @@ def all_to_all(
     start: str = "0 s",
     after: Iterable[str] = (),
     barrier: bool = False,
+    **options: Unpack[Options],
 ) -> Collective:
     """Return the all-to-all of `size`: every rank sends each other one a block of its own.
 
-    size: of a rank's blocks, such as "64 MiB". algorithm: direct or pairwise.
+    size: of a rank's blocks, such as "64 MiB". algorithm: one of ALGORITHMS["all-to-all"].
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
-        "all-to-all", parse_size(size), algorithm, ranks, name=name,
-        start=parse_time(start), after=tuple(after), barrier=barrier,
-    )  # fmt: skip
+        "all-to-all",
+        parse_size(size),
+        algorithm,
+        ranks,
+        options,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
 
 
 def broadcast(
@@ -131,22 +162,28 @@ def broadcast(
     *,
     algorithm: str | None = None,
     ranks: Ranks | None = None,
-    root: int = 0,
-    chunks: int | None = None,
     name: str | None = None,
     start: str = "0 s",
     after: Iterable[str] = (),
     barrier: bool = False,
+    **options: Unpack[Options],
 ) -> Collective:
     """Return the broadcast of `size`: every rank ends with the root's data.
 
-    size: of the data, such as "256 MiB". algorithm: ring or tree.
+    size: of the data, such as "256 MiB". algorithm: one of ALGORITHMS["broadcast"].
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
-        "broadcast", parse_size(size), algorithm, ranks, name=name, root=root, chunks=chunks,
-        start=parse_time(start), after=tuple(after), barrier=barrier,
-    )  # fmt: skip
+        "broadcast",
+        parse_size(size),
+        algorithm,
+        ranks,
+        options,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
 
 
 def ring_all_reduce(ranks: Ranks | int, size: str) -> Schedule:

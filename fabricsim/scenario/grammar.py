@@ -59,6 +59,15 @@ class CollectiveEntry(EntryPart):
     algorithm: str | None = None
     root: Whole | None = Field(None, description="rank that a broadcast starts from, by position in `ranks`")
     chunks: Annotated[int, Field(ge=1)] | None = Field(None, description="pieces that a pipeline cuts into")
+    levels: Annotated[ListOf[Name], Field(min_length=1)] | None = Field(
+        None, description="levels that a hierarchical algorithm goes along, innermost first; all by default"
+    )
+    grid: Annotated[ListOf[Annotated[int, Field(ge=1)]], Field(min_length=1)] | None = Field(
+        None, description="sides of a grid in place of levels, innermost first, as in [8, 4]"
+    )
+    stages: Name | Annotated[ListOf[Name], Field(min_length=1)] | None = Field(
+        None, description="the algorithm along each level, or one for all"
+    )
 
     @property
     def kind(self) -> str:

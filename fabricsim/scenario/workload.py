@@ -95,7 +95,7 @@ def _operation(entry: Entry, fabric: Fabric, seed: int) -> Operation:
     name = entry.name or entry.kind
     stated = {key: getattr(entry, key) for key in entry.model_fields_set - _NOT_PASSED}
     if isinstance(entry, CollectiveEntry):
-        return collective(name, entry.kind, entry.algorithm, ranks, entry.size, **stated)
+        return collective(name, entry.kind, entry.algorithm, ranks, entry.size, fabric=fabric, **stated)
     if entry.load is not None:
         stated["injection"] = injection(fabric, ranks)
     return pattern(name, entry.kind, ranks, entry.size, seed=seed, **stated)

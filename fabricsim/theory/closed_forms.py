@@ -55,6 +55,43 @@ def halving_doubling_all_reduce_s(n: int, size: float, bandwidth: float, alpha: 
     return 2 * recursive_half_s(n, size, bandwidth, alpha)
 
 
+# -- stages along the dimensions of a grid: Cho et al., BlueConnect, MLSys 2019; Sack and Gropp, ACM TOPC 1 (2015) --
+
+
+def hierarchical_half_s(
+    sides: Sequence[int], size: float, bandwidths: Sequence[float], alphas: Sequence[float]
+) -> float:
+    """Return Σ (n_d − 1)·(α_d + S_d/(n_d·B_d)), S_d = S/(n_1 … n_{d − 1}): rings along each level, the innermost first.
+
+    sides n_d, bandwidths B_d [B/s] and alphas [s] of the levels. A hierarchical all-gather or reduce-scatter.
+    """
+    total, rest = 0.0, size
+    for side, bandwidth, alpha in zip(sides, bandwidths, alphas, strict=True):
+        total += ring_half_s(side, rest, bandwidth, alpha)
+        rest /= side
+    return total
+
+
+def hierarchical_all_reduce_s(
+    sides: Sequence[int], size: float, bandwidths: Sequence[float], alphas: Sequence[float]
+) -> float:
+    """Return twice that, the time of a hierarchical all-reduce."""
+    return 2 * hierarchical_half_s(sides, size, bandwidths, alphas)
+
+
+def two_stage_all_to_all_s(
+    sides: Sequence[int], size: float, bandwidths: Sequence[float], alphas: Sequence[float]
+) -> float:
+    """Return Σ (α_d + S/(n_d·b_d)): a hierarchical all-to-all, its stages direct on full meshes of channels b_d."""
+    levels = zip(sides, bandwidths, alphas, strict=True)
+    return sum(direct_half_s(side, size, bandwidth, alpha) for side, bandwidth, alpha in levels)
+
+
+def multi_dimensional_half_s(dims: int, side: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return D·(m − 1)·α + (1 − 1/m^D)·S/(D·B): rings along D dimensions of m at once, one chunk for each."""
+    return hierarchical_half_s([side] * dims, size / dims, [bandwidth] * dims, [alpha] * dims)
+
+
 # -- pipelines: Sanders, Speck, Träff, Parallel Computing 35 (2009) ------------------------------------------
 
 

@@ -31,6 +31,11 @@ from fabricsim.schedule import Schedule
 EVERY = [(kind, name) for kind, names in ALGORITHMS.items() for name in names]
 
 
+def needed(kind: str, name: str, n: int) -> dict[str, object]:
+    """Return the options without which an algorithm does not run on n ranks, an even number."""
+    return {"grid": [2, n // 2]} if "grid" in ALGORITHMS[kind][name].takes else {}
+
+
 def keys(error: InputError) -> set[str]:
     return {str(fault.key[0]) for fault in error.faults}
 
@@ -70,8 +75,8 @@ def test_the_default_fits_any_number_of_ranks() -> None:
 @pytest.mark.parametrize(("kind", "name"), EVERY)
 def test_positions_become_the_ranks_given(kind: str, name: str) -> None:
     ranks = np.array([40, 7, 23, 11])
-    plain = collective("x", kind, name, range(4), 1 << 12)
-    mapped = collective("x", kind, name, ranks, 1 << 12)
+    plain = collective("x", kind, name, range(4), 1 << 12, **needed(kind, name, 4))
+    mapped = collective("x", kind, name, ranks, 1 << 12, **needed(kind, name, 4))
     assert mapped.ranks.tolist() == ranks.tolist()
     for before, after in zip(plain.rounds, mapped.rounds, strict=True):
         assert np.array_equal(ranks[before.src], after.src)
@@ -89,7 +94,7 @@ def test_the_rest_is_kept_as_given() -> None:
 
 @pytest.mark.parametrize(("kind", "name"), EVERY)
 def test_operations_travel_between_processes(kind: str, name: str) -> None:
-    operation = collective("x", kind, name, range(8), 1 << 16)
+    operation = collective("x", kind, name, range(8), 1 << 16, **needed(kind, name, 8))
     again = pickle.loads(pickle.dumps(operation))
     assert Schedule((again,)).digest == Schedule((operation,)).digest
 
@@ -117,7 +122,7 @@ def test_which_messages_add_is_part_of_a_schedules_identity() -> None:
 WRONG = [
     ("all-reduc", "ring", range(4), {}, {"collective"}, "did you mean 'all-reduce'?"),
     ("all-reduce", "rign", range(4), {}, {"algorithm"}, "did you mean 'ring'?"),
-    ("all-to-all", "tree", range(4), {}, {"algorithm"}, "known: direct, pairwise"),
+    ("all-to-all", "tree", range(4), {}, {"algorithm"}, "known: direct, hierarchical, multi-dimensional, pairwise"),
     ("all-reduce", "halving-doubling", range(6), {}, {"algorithm"}, "take 4 or 8 ranks, or one of: ring, tree, direct"),
     ("all-gather", "recursive-doubling", range(3), {}, {"algorithm"}, "take 2 or 4 ranks, or one of: ring, direct"),
     ("all-reduce", "ring", [5], {}, {"ranks"}, "nobody to talk to"),
@@ -134,6 +139,14 @@ WRONG = [
     ("all-reduce", "tree", range(4), {"chunks": 0}, {"chunks"}, "write 1 or more"),
     ("all-reduce", "tree", range(4), {"chunks": 1 << 20}, {"chunks"}, "between 1 and"),
     ("all-reduce", "ring", range(4), {"start": -1e-6}, {"start"}, "0 s or more"),
+    ("all-reduce", "hierarchical", range(4), {}, {"grid"}, "bind it to a fabric, or state the sides"),
+    ("all-reduce", "hierarchical", range(4), {"grid": [3, 2]}, {"grid"}, "a grid of 3 × 2 has 6 places; there are 4"),
+    ("all-reduce", "hierarchical", range(4), {"grid": [2, 2], "levels": ["a"]}, {"levels"}, "leave one out"),
+    ("all-reduce", "hierarchical", range(4), {"grid": [2, 2], "stages": "rign"}, {"stages"}, "did you mean 'ring'?"),
+    ("all-reduce", "hierarchical", range(4), {"grid": [2, 2], "stages": ["ring"]}, {"stages"}, "1 stages are stated"),
+    ("all-reduce", "hierarchical", range(6), {"grid": [2, 3], "stages": "halving-doubling"}, {"stages"}, "the 3 along"),
+    ("all-reduce", "ring", range(4), {"grid": [2, 2]}, {"grid"}, "does not go along a grid"),
+    ("all-reduce", "ring", range(4), {"levels": ["a"]}, {"levels"}, "does not go along levels"),
 ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from fabricsim.collectives import ALGORITHMS, collective
 from fabricsim.schedule import Operation, Schedule
+from tests.collectives.test_data_movement import sides
 
 ANY = st.integers(2, 40)
 POWER = st.integers(1, 6).map(lambda k: 1 << k)
@@ -20,7 +22,13 @@ def log2(n: int) -> int:
     return n.bit_length() - 1
 
 
-def made(kind: str, algorithm: str, n: int, grains: int = 3, **options: int) -> Operation:
+def steps(n: int) -> int:
+    return sum(side - 1 for side in sides(n))
+
+
+def made(kind: str, algorithm: str, n: int, grains: int = 3, **options: Any) -> Operation:
+    if "grid" in ALGORITHMS[kind][algorithm].takes:
+        options = {"grid": sides(n), **options}
     return collective("x", kind, algorithm, range(n), n * 16 * grains, **options)
 
 
@@ -51,12 +59,24 @@ COUNTS: dict[tuple[str, str], tuple[Callable[[int], int], Callable[[int], int]]]
     ("all-gather", "halving-doubling"): (log2, lambda n: n - 1),
     ("reduce-scatter", "halving-doubling"): (log2, lambda n: n - 1),
     ("reduce-scatter", "recursive-halving"): (log2, lambda n: n - 1),
+    ("all-reduce", "hierarchical"): (lambda n: 2 * steps(n), lambda n: 2 * (n - 1)),
+    ("all-gather", "hierarchical"): (lambda n: steps(n), lambda n: n - 1),
+    ("reduce-scatter", "hierarchical"): (lambda n: steps(n), lambda n: n - 1),
+    ("all-to-all", "hierarchical"): (
+        lambda n: len(sides(n)),
+        lambda n: sum(n - n // side for side in sides(n)),
+    ),
 }
 PIPELINED = {("all-reduce", "tree"), ("broadcast", "ring"), ("broadcast", "tree")}
+SIDE_BY_SIDE = {
+    (kind, "multi-dimensional") for kind in ("all-reduce", "all-gather", "reduce-scatter", "all-to-all")
+}
 
 
 def test_every_algorithm_is_counted() -> None:
-    assert COUNTS.keys() | PIPELINED == {(kind, name) for kind, names in ALGORITHMS.items() for name in names}
+    assert COUNTS.keys() | PIPELINED | SIDE_BY_SIDE == {
+        (kind, name) for kind, names in ALGORITHMS.items() for name in names
+    }
 
 
 @pytest.mark.parametrize(("kind", "algorithm"), COUNTS)
@@ -77,6 +97,41 @@ def test_a_ring_over_a_million_ranks_is_a_handful_of_arrays(kind: str, halves: i
     assert len(operation.rounds) == halves
     assert operation.round_count == halves * (n - 1)
     assert operation.messages == halves * (n - 1) * n
+
+
+def test_a_hierarchy_over_a_million_ranks_is_a_handful_of_arrays() -> None:
+    sides = [16, 64, 968]
+    n = 16 * 64 * 968
+    operation = collective("x", "all-reduce", "hierarchical", range(n), n * 16, grid=sides)
+    assert [(r.repeat, r.messages) for r in operation.rounds] == [
+        (side - 1, n) for side in (*sides, *reversed(sides))
+    ]
+    assert operation.payload == n * 2 * (n - 1) * 16
+
+
+@pytest.mark.parametrize("kind", ["all-reduce", "all-gather", "reduce-scatter", "all-to-all"])
+def test_all_dimensions_are_busy_at_once(kind: str) -> None:
+    """On a grid with equal sides every rank sends along each dimension in every round, and as much in each."""
+    grid, n = [4, 4, 4], 64
+    operation = made(kind, "multi-dimensional", n, grains=6, grid=grid)
+    whole = made(kind, "hierarchical", n, grains=6, grid=grid)
+    assert np.array_equal(sent_by_rank(operation), sent_by_rank(whole))
+    assert operation.round_count == whole.round_count
+    for r in operation.rounds:
+        apart = np.stack([r.src // stride % 4 != r.dst // stride % 4 for stride in (1, 4, 16)])
+        assert np.all(apart.sum(axis=0) == 1)
+        assert len({int(r.size[along].sum()) for along in apart}) == 1
+
+
+def test_chunks_follow_each_other_a_stage_apart() -> None:
+    grid = [4, 3, 2]  # rings of 3, 2, 1, 1, 2, 3 rounds: a chunk starts 3 rounds after the one before
+    whole, cut = (
+        made("all-reduce", "hierarchical", 24, 12, grid=grid, stages="ring", chunks=chunks)
+        for chunks in (1, 3)
+    )
+    assert np.array_equal(sent_by_rank(cut), sent_by_rank(whole))
+    assert (whole.round_count, cut.round_count) == (12, 12 + 2 * 3)
+    assert cut.messages == 3 * whole.messages
 
 
 def test_only_the_first_half_of_an_all_reduce_adds() -> None:

@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
 
-from fabricsim.collectives import ALGORITHMS, Move
+from fabricsim.collectives import ALGORITHMS, Algorithm, Move
+from fabricsim.collectives.grid import Grid
 from fabricsim.collectives.move import GRAIN
 
 SIZES = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 19, 21, 23, 24, 27, 32, 33]
-OPTIONS = [{}, {"chunks": 1}, {"chunks": 3}, {"root": 1}, {"root": -1, "chunks": 5}]
+OPTIONS = [
+    {}, {"chunks": 1}, {"chunks": 3}, {"root": 1}, {"root": -1, "chunks": 5}, {"stages": 1}, {"stages": 2, "chunks": 2},
+]  # fmt: skip
 
 CASES = [
     pytest.param(kind, name, options, id=f"{kind}-{name}-{number}")
     for kind, algorithms in ALGORITHMS.items()
     for name, algorithm in algorithms.items()
     for number, options in enumerate(OPTIONS)
-    if set(options) <= set(algorithm.takes)
+    if set(options) <= set(algorithm.options)
 ]
+
+
+def sides(n: int) -> tuple[int, ...]:
+    """Return the prime factors of n, largest first."""
+    found, rest = [], n
+    for factor in range(2, n + 1):
+        while rest % factor == 0:
+            found.append(factor)
+            rest //= factor
+    return tuple(found[::-1])
+
+
+def arguments(algorithm: Algorithm, n: int, options: dict[str, int]) -> dict[str, Any]:
+    """Return what an algorithm is called with for n positions."""
+    given: dict[str, Any] = {"root": options.get("root", 0) % n, "chunks": options.get("chunks")}
+    if "grid" in algorithm.takes:
+        wanted = algorithm.stages[options.get("stages", 0) % len(algorithm.stages)]
+        stages = [wanted if wanted != "halving-doubling" or side == 2 else "ring" for side in sides(n)]
+        given["grid"] = Grid(sides(n), tuple(stages))
+    return {key: given[key] for key in algorithm.takes}
+
+
+def grains_of(move: Move, number: int) -> Iterator[tuple[int, int, int, bool]]:
+    """Yield the ends of a message, a grain that it carries, and whether the receiver adds it, for each grain."""
+    parts = move.carried(number)
+    reduce = np.broadcast_to(move.reduce, move.src.shape)
+    sizes = np.broadcast_to(move.size, move.src.shape)
+    for message, (src, dst) in enumerate(zip(move.src.tolist(), move.dst.tolist(), strict=True)):
+        rows = range(parts.starts[message], parts.starts[message + 1])
+        assert sum(int(parts.size[row]) for row in rows) == sizes[message]
+        for row in rows:
+            first, size = int(parts.first[row]), int(parts.size[row])
+            assert first % GRAIN == size % GRAIN == 0
+            for grain in range(first // GRAIN, (first + size) // GRAIN):
+                yield src, dst, grain, bool(reduce[message])
 
 
 class Memory:
@@ -35,15 +74,10 @@ class Memory:
 
     def _one_round(self, move: Move, number: int) -> None:
         before = self.held.copy()  # a position sends what it held when it entered the round
-        written = np.zeros(self.held.shape, bool)
-        columns = np.broadcast_arrays(move.src, move.dst, move.first(number), move.size, move.reduce)
-        for src, dst, first, size, reduce in zip(*(column.tolist() for column in columns), strict=True):
-            assert first % GRAIN == 0
-            assert size % GRAIN == 0
-            span = slice(first // GRAIN, (first + size) // GRAIN)
-            for grain in range(span.start, span.stop):
-                self._receive(dst, grain, before[src, grain], reduce=reduce, again=written[dst, grain])
-            written[dst, span] = True
+        written: set[tuple[int, int]] = set()
+        for src, dst, grain, reduce in grains_of(move, number):
+            self._receive(dst, grain, before[src, grain], reduce=reduce, again=(dst, grain) in written)
+            written.add((dst, grain))
 
     def _receive(self, dst: int, grain: int, data: int, *, reduce: bool, again: bool) -> None:
         assert data, "a message carries bytes that its sender does not have"
@@ -91,17 +125,18 @@ def broadcast(n: int, grains: int, moves: Iterable[Move], root: int) -> None:
 
 
 def all_to_all(n: int, grains: int, moves: Iterable[Move], root: int) -> None:
-    received = np.zeros((n, n, grains), int)
+    held = np.zeros((n, n, grains), bool)  # by position: whose buffer, which grain of it
+    for rank in range(n):
+        held[rank, rank] = True
     for move in moves:
         for number in range(move.repeat):
-            columns = np.broadcast_arrays(move.src, move.dst, move.first(number), move.size)
-            for src, dst, first, size in zip(*(column.tolist() for column in columns), strict=True):
-                received[dst, src, first // GRAIN : (first + size) // GRAIN] += 1
-    for dst, block in enumerate(blocks(n, grains)):
-        for src in range(n):
-            wanted = np.zeros(grains, int)
-            wanted[block] = src != dst  # its own block is there already
-            assert np.array_equal(received[dst, src], wanted)
+            before, now = held.reshape(n, -1).copy(), held.reshape(n, -1)
+            for src, dst, grain, _ in grains_of(move, number):
+                assert before[src, grain], "a message carries bytes that its sender does not have"
+                assert not now[dst, grain], "bytes arrive where they are already"
+                now[dst, grain] = True
+    for rank, block in enumerate(blocks(n, grains)):
+        assert np.all(held[rank, :, block])
 
 
 RESULT: dict[str, Callable[[int, int, Iterable[Move], int], None]] = {
@@ -121,10 +156,10 @@ def test_every_rank_ends_with_the_right_data(kind: str, name: str, options: dict
         if algorithm.power_of_two and n & (n - 1):
             continue
         # an odd number of grains per block where n is odd: the halves of a tree then differ
-        grains = n * 5
-        given = {"root": options.get("root", 0) % n, "chunks": options.get("chunks")}
-        moves = algorithm.moves(n, grains * GRAIN, **{key: given[key] for key in algorithm.takes})
-        RESULT[kind](n, grains, moves, given["root"] or 0)
+        grains = n * (15 if name == "multi-dimensional" and options.get("chunks", 1) > 1 else 5)
+        given = arguments(algorithm, n, options)
+        moves = algorithm.moves(n, grains * GRAIN, **given)
+        RESULT[kind](n, grains, moves, given.get("root", 0))
         tried += 1
     assert tried >= (5 if algorithm.power_of_two else 20)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from math import floor, log2
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ FORMS: dict[tuple[str, str], Form] = {
 }
 
 
-def on_channels_of_their_own(kind: str, algorithm: str, n: int, size: int, **options: int) -> float:
+def on_channels_of_their_own(kind: str, algorithm: str, n: int, size: int, **options: Any) -> float:
     """Walk the rounds, every message taking ALPHA plus its bytes: ranks wait for what they send and receive."""
     clock = np.zeros(n)
     for r in collective("x", kind, algorithm, range(n), size, **options).rounds:
@@ -57,6 +58,31 @@ def test_a_chain_takes_one_step_per_piece_and_hop(n: int, chunks: int) -> None:
     size = n * 16 * chunks
     walked = on_channels_of_their_own("broadcast", "ring", n, size, chunks=chunks)
     assert walked == pytest.approx(forms.chain_broadcast_s(n, size, B, ALPHA, chunks), rel=1e-12)
+
+
+GRIDS = [[2, 3], [4, 4], [3, 5, 2], [8, 8, 4], [7], [2, 2, 2, 2]]
+
+
+@pytest.mark.parametrize("grid", GRIDS, ids=str)
+def test_hierarchies_take_their_levels_in_turn(grid: list[int]) -> None:
+    n, levels = math.prod(grid), ([B] * len(grid), [ALPHA] * len(grid))
+    size = n * 16 * 1000
+    for kind, form in (
+        ("all-gather", forms.hierarchical_half_s),
+        ("all-reduce", forms.hierarchical_all_reduce_s),
+    ):
+        walked = on_channels_of_their_own(kind, "hierarchical", n, size, grid=grid, stages="ring")
+        assert walked == pytest.approx(form(grid, size, *levels), rel=1e-12)
+    walked = on_channels_of_their_own("all-to-all", "hierarchical", n, size, grid=grid)
+    assert walked == pytest.approx(forms.two_stage_all_to_all_s(grid, size, *levels), rel=1e-12)
+
+
+@pytest.mark.parametrize(("dims", "side"), [(1, 5), (2, 4), (3, 3), (3, 4)])
+def test_dimensions_at_once_divide_the_time(dims: int, side: int) -> None:
+    n = side**dims
+    size = n * 16 * 60
+    walked = on_channels_of_their_own("all-gather", "multi-dimensional", n, size, grid=[side] * dims)
+    assert walked == pytest.approx(forms.multi_dimensional_half_s(dims, side, size, B, ALPHA), rel=1e-12)
 
 
 @given(n=st.integers(2, 4096), size=st.floats(1, 1e12))
