@@ -22,7 +22,7 @@ ROWS = [
     },
     {"topology", "model", "fabric", "schedule", "result"},
     {"collectives", "traffic", "routing", "failures", "expectations"},
-    {"theory", "engines"},
+    {"theory", "engines", "reliability"},
     {"scenario"},
     {"run", "budget", "inspection"},
     {"report", "regression", "formats"},
