@@ -30,8 +30,9 @@ def _refuse_eternity(seconds: float, what: str) -> None:
 class Device:
     """What a node is. delay [s] is added when a packet passes through; nothing passes a node that does not forward.
 
-    ports: how many it has, None where unknown. per_package: endpoints that share one package (dies). None, or
-    empty, where nothing is known: flops (type of number, dense operations a second [1/s]) in order of type; memory
+    ports: how many it has, None where unknown; dual_use: how many of them may serve another network (UBoE, PCIe) in
+    place of scale-up, None where unknown. per_package: endpoints that share one package (dies). None, or empty, where
+    nothing is known: flops (type of number, dense operations a second [1/s]) in order of type; memory
     [B] and memory_bandwidth [B/s]; port_sum [B/s], what its vendor says all ports carry in one direction;
     reconfiguration [s], how long a circuit is dark while a circuit switch makes it.
     """
@@ -47,6 +48,7 @@ class Device:
     memory_bandwidth: int | None = None
     port_sum: int | None = None
     reconfiguration: float | None = None
+    dual_use: int | None = None
 
     def __post_init__(self) -> None:
         _refuse_eternity(self.delay, f"the delay of {self.name!r}")
@@ -162,9 +164,9 @@ class LevelInfo:
     copies: how many there are. members: copies of the level below in each. attached: the level whose switches the
     links start from, empty where it is the NPUs; points: how many such nodes in each member. planes, switches:
     columns of own switches, and switches in each; both 0 where the rule brings none. links: in each copy.
-    taper: down over up bandwidth of its switches, None where nothing is above them. edges: (E, 3) the small
-    graph, two ends and parallel links; ends from `members` on are the switches of one column. beside: the level
-    whose members are joined here once more, empty where the level has members of its own.
+    taper: down over up bandwidth of its switches, None where nothing is above them; stated_taper: what its file
+    says. edges: (E, 3) the small graph, two ends and parallel links; ends from `members` on are the switches of one
+    column. beside: the level whose members are joined here once more, empty where it has members of its own.
     """
 
     name: str
@@ -181,6 +183,7 @@ class LevelInfo:
     network: str
     edges: IntArray
     beside: str = ""
+    stated_taper: float = 1.0
 
 
 @dataclass(frozen=True)

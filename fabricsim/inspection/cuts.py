@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric, LevelInfo
 from fabricsim.inspection.pairs import MAX_EXACT_RANKS, Pairs
-from fabricsim.inspection.ports import sums_of
+from fabricsim.inspection.ports import payload_share, sums_of
 from fabricsim.inspection.symmetry import base, symmetry_of
 
 
@@ -20,8 +20,7 @@ def all_to_all_bound(fabric: Fabric, pairs: Pairs) -> float:
 
     The channel with the highest load over capacity binds. Payload is mtu over wire bytes of a full packet.
     """
-    share = fabric.model.mtu / fabric.model.wire(fabric.model.mtu)
-    return (fabric.ranks - 1) * pairs.rate * share
+    return (fabric.ranks - 1) * pairs.rate * payload_share(fabric)
 
 
 def bisection(fabric: Fabric, pairs: Pairs) -> tuple[int | None, bool]:
@@ -41,7 +40,7 @@ def bisection(fabric: Fabric, pairs: Pairs) -> tuple[int | None, bool]:
     if cut is None:
         return None, False
     half, ranks = fabric.ranks // 2, fabric.ranks
-    rate = all_to_all_bound(fabric, pairs) * fabric.model.wire(fabric.model.mtu) / fabric.model.mtu
+    rate = all_to_all_bound(fabric, pairs) / payload_share(fabric)
     if pairs.rate_sampled:
         rate = 0.0
     least = max(rate * half * (ranks - half) / (ranks - 1), half * _tree_rate(fabric))

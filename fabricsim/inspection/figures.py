@@ -12,50 +12,59 @@ from typing import Any
 from fabricsim.fabric import Fabric
 from fabricsim.inspection.cuts import all_to_all_bound, bisection
 from fabricsim.inspection.lint import lint
-from fabricsim.inspection.pairs import pairs_of
-from fabricsim.inspection.ports import cables, injection, port_sums, raw_port_sum, tiers
+from fabricsim.inspection.media import cable_lanes, cables, optical_modules
+from fabricsim.inspection.pairs import Pairs, pairs_of
+from fabricsim.inspection.ports import payload_share, port_figures, tiers
 
 
 def inspect(fabric: Fabric) -> dict[str, Any]:
     """Return the figures of a topology under the names that `fabricsim inspect --json` prints.
 
-    Rates are B/s, per direction and per NPU where the name says injection or bound; on the wire, but for
-    `port_sum_raw_Bps` (signalling, None where a link states only its data rate) and `all_to_all_bound_Bps`
-    (payload). `hops_sampled` and `all_to_all_sampled` count the destinations looked at where those are not
-    all, else they are None: then no path is left out, or left-out ones are equivalent by symmetry.
+    Rates are B/s, per direction and per NPU where the name says port sum, injection or bound. A name with `_raw_` is
+    signalling (None where a link states only its data rate), one with `_payload_` is without headers, and the rest
+    is on the wire, after coding; but `all_to_all_bound_Bps` is payload, and `…_wire_Bps` is what that takes. A port
+    sum leaves out links inside a package. `hops_sampled` and `all_to_all_sampled` count the destinations looked at
+    where those are not all, else they are None: then no path is left out, or left-out ones are equal by symmetry.
     """
     pairs = pairs_of(fabric)
-    ports = port_sums(fabric)
-    cut, exact = bisection(fabric, pairs)
-    up = injection(fabric, "scale-up")
-    out = injection(fabric, "scale-out")
     known = pairs.separated is None and fabric.ranks > 1
-    figures: dict[str, Any] = {
+    return {
         "name": fabric.name,
         "title": fabric.about.title,
         "npus": fabric.ranks,
+        "packages": fabric.ranks // fabric.device(0).per_package,
         "switches": fabric.switches,
         "channels": fabric.channels,
         "links": fabric.link_count,
         "diameter_hops": pairs.diameter if known else None,
         "mean_hops": pairs.mean if known else None,
         "vendor_sum": fabric.about.vendor_sum or None,
-        "port_sum_Bps": int(ports.min()),
-        "port_sum_raw_Bps": raw_port_sum(fabric),
-        "scale_up_injection_Bps": up,
-        "scale_out_injection_Bps": out,
-        "bisection_Bps": cut if known else None,
-        "bisection_exact": exact and known,
-        "all_to_all_bound_Bps": all_to_all_bound(fabric, pairs) if known else None,
+        **port_figures(fabric),
+        **_bounds(fabric, pairs, known=known),
         "hops_sampled": pairs.hops_sampled or None,
         "all_to_all_sampled": pairs.rate_sampled or None,
         "default_routing": fabric.policy,
         "tiers": tiers(fabric),
         "cables": cables(fabric),
+        "cable_lanes": cable_lanes(fabric),
+        "optical_modules": optical_modules(fabric),
         "lint": lint(fabric, pairs),
         "evidence": _evidence(fabric),
     }
-    return figures
+
+
+def _bounds(fabric: Fabric, pairs: Pairs, *, known: bool) -> dict[str, Any]:
+    """Return bisection and all-to-all bound, None where some NPUs are not joined or there is only one."""
+    cut, exact = bisection(fabric, pairs) if known else (None, False)
+    bound = all_to_all_bound(fabric, pairs) if known else None
+    share = payload_share(fabric)
+    return {
+        "bisection_Bps": cut,
+        "bisection_payload_Bps": None if cut is None else cut * share,
+        "bisection_exact": exact,
+        "all_to_all_bound_Bps": bound,
+        "all_to_all_bound_wire_Bps": None if bound is None else bound / share,
+    }
 
 
 def _evidence(fabric: Fabric) -> dict[str, int]:

@@ -1,63 +1,104 @@
-"""What leaves NPUs, tier by tier and cable by cable."""
+"""What leaves NPUs, on three bases: raw (signalling), wire (after coding), payload (without headers).
+
+A port leads out of a package; links between the dies of one package are told apart.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.fabric import Fabric
+from fabricsim.fabric import Device, Fabric
 
 IntArray = NDArray[np.int64]
+NETWORKS: Final = ("scale-up", "scale-out")
 
 
-def port_sums(fabric: Fabric) -> IntArray:
-    """Return (ranks,) [B/s] the sum of all channels that leave each NPU."""
-    return sums_of([link.bandwidth for link in fabric.links], fabric, np.ones(len(fabric.levels), np.bool_))
+def levels_of(fabric: Fabric, *networks: str) -> NDArray[np.bool_]:
+    """Return (levels,) which levels belong to one of the networks: `package`, `scale-up`, `scale-out`."""
+    return np.array([fabric.about.networks.get(name, "scale-up") in networks for name in fabric.levels])
 
 
-def raw_port_sum(fabric: Fabric) -> int | None:
-    """Return the least [B/s] sum of signalling rates of an NPU's channels; None where a link states no raw rate."""
-    if any(link.raw is None for link in fabric.links):
-        return None
-    raw = [link.raw or 0 for link in fabric.links]
-    return int(sums_of(raw, fabric, np.ones(len(fabric.levels), np.bool_)).min())
-
-
-def sums_of(rates: list[int], fabric: Fabric, levels: NDArray[np.bool_]) -> IntArray:
+def sums_of(rates: Sequence[int], fabric: Fabric, levels: NDArray[np.bool_]) -> IntArray:
     """Return (ranks,) the sum over each NPU's links of the rate of their class, in the levels chosen."""
-    sums = np.zeros(fabric.ranks, np.int64)
-    for index, rate in enumerate(rates):
-        chosen = (fabric.link_class == index) & levels[fabric.level]
-        for ends in (fabric.src, fabric.dst):
-            mine = ends[chosen]
-            sums += rate * np.bincount(mine[mine < fabric.ranks], minlength=fabric.ranks)
-    return sums
+    rate = np.asarray(rates, np.float64)  # exact: sums stay below 2**53
+    sums = np.zeros(fabric.ranks)
+    chosen = levels[fabric.level]
+    for ends in (fabric.src, fabric.dst):
+        mine = chosen & (ends < fabric.ranks)
+        sums += np.bincount(ends[mine], rate[fabric.link_class[mine]], fabric.ranks)
+    return sums.astype(np.int64)
 
 
-def injection(fabric: Fabric, network: str) -> int:
-    """Return the least [B/s] an NPU can send into the scale-up or the scale-out network, one direction."""
-    mine = np.array([fabric.about.networks.get(name, "scale-up") == network for name in fabric.levels])
-    return int(sums_of([link.bandwidth for link in fabric.links], fabric, mine).min())
+def degrees(fabric: Fabric, levels: NDArray[np.bool_]) -> IntArray:
+    """Return (nodes,) how many links of the chosen levels each node has."""
+    chosen = levels[fabric.level]
+    return np.bincount(np.concatenate([fabric.src[chosen], fabric.dst[chosen]]), minlength=fabric.nodes)
+
+
+def payload_share(fabric: Fabric) -> float:
+    """Return what of the wire is payload where packets are full."""
+    return fabric.model.mtu / fabric.model.wire(fabric.model.mtu)
+
+
+def least_rates(fabric: Fabric, name: str, levels: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return the least sum [B/s] of any NPU's links in some levels, raw, on the wire and as payload.
+
+    Raw is None where one of those links states only its data rate.
+    """
+    used = np.unique(fabric.link_class[levels[fabric.level]]).tolist()
+    raw = [link.raw or 0 for link in fabric.links]
+    wire = int(sums_of([link.bandwidth for link in fabric.links], fabric, levels).min())
+    return {
+        f"{name}_raw_Bps": int(sums_of(raw, fabric, levels).min()) if all(raw[i] for i in used) else None,
+        f"{name}_Bps": wire,
+        f"{name}_payload_Bps": wire * payload_share(fabric),
+    }
+
+
+def port_figures(fabric: Fabric) -> dict[str, Any]:
+    """Return what an NPU's ports add up to, what its record says, and what of them is not wired here.
+
+    spare_Bps: what the record's sum leaves beside the wired ports, on the record's own basis.
+    """
+    device, outside = fabric.device(0), levels_of(fabric, *NETWORKS)
+    inside = levels_of(fabric, "package")
+    bandwidth = [link.bandwidth for link in fabric.links]
+    used = int(degrees(fabric, np.ones(len(fabric.levels), np.bool_))[: fabric.ranks].max(initial=0))
+    return {
+        "vendor_port_sum_Bps": device.port_sum,
+        **least_rates(fabric, "port_sum", outside),
+        **least_rates(fabric, "scale_up_injection", levels_of(fabric, "scale-up")),
+        **least_rates(fabric, "scale_out_injection", levels_of(fabric, "scale-out")),
+        "package_Bps": int(sums_of(bandwidth, fabric, inside).min()) if inside.any() else None,
+        "ports": device.ports,
+        "ports_used": used,
+        "spare_ports": max(0, device.ports - used) if device.ports is not None else None,
+        "dual_use_ports": device.dual_use,
+        "spare_Bps": _spare(fabric, device),
+    }
+
+
+def _spare(fabric: Fabric, device: Device) -> int | None:
+    """Return what a device's own sum leaves over; None where nothing is known, or its sum is of something else."""
+    if device.port_sum is None:
+        return None
+    levels = levels_of(fabric, "scale-up")
+    rates = [link.raw or link.bandwidth for link in fabric.links]
+    left = device.port_sum - int(sums_of(rates, fabric, levels).min())
+    return left if left >= 0 else None
 
 
 def tiers(fabric: Fabric) -> list[dict[str, Any]]:
     """Return the switched tiers, inner first: name, switches, and oversubscription toward the tier above."""
     found = []
     for group in fabric.groups:
-        if group.device.kind == "switch":
+        if group.device.kind in ("switch", "ocs"):
             taper = fabric.about.tapers.get(group.level)
             found.append(
                 {"name": group.level or group.device.name, "count": group.count, "oversubscription": taper}
             )
     return found
-
-
-def cables(fabric: Fabric) -> dict[str, int]:
-    """Return the number of links of each medium; links that state none count as `unstated`."""
-    counts: Counter[str] = Counter()
-    for index, cls in enumerate(fabric.links):
-        counts[cls.medium or "unstated"] += int(np.sum(fabric.link_class == index))
-    return {medium: count for medium, count in sorted(counts.items()) if count}

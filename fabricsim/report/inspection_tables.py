@@ -11,25 +11,51 @@ Figures = Mapping[str, Any]
 
 LABELS: Final[Mapping[str, str]] = {
     "npus": "NPUs",
+    "packages": "packages",
     "switches": "switches",
     "links": "links, full duplex",
     "channels": "channels, directed",
     "diameter_hops": "diameter [hops]",
     "mean_hops": "mean distance [hops]",
     "hops_sampled": "… from so many NPUs",
+    "vendor_port_sum_Bps": "port sum an NPU, its record",
     "port_sum_raw_Bps": "port sum an NPU, raw",
     "port_sum_Bps": "port sum an NPU, wire",
+    "port_sum_payload_Bps": "port sum an NPU, payload",
+    "scale_up_injection_raw_Bps": "scale-up an NPU, raw",
     "scale_up_injection_Bps": "scale-up an NPU, wire",
+    "scale_up_injection_payload_Bps": "scale-up an NPU, payload",
+    "scale_out_injection_raw_Bps": "scale-out an NPU, raw",
     "scale_out_injection_Bps": "scale-out an NPU, wire",
+    "scale_out_injection_payload_Bps": "scale-out an NPU, payload",
+    "package_Bps": "inside a package, wire",
+    "ports": "ports of an NPU",
+    "ports_used": "… wired here",
+    "spare_ports": "… spare",
+    "spare_Bps": "… rate of its record left",
+    "dual_use_ports": "… of dual use",
     "bisection_Bps": "bisection, wire",
+    "bisection_payload_Bps": "bisection, payload",
     "bisection_exact": "… proven",
+    "all_to_all_bound_wire_Bps": "all-to-all bound, wire",
     "all_to_all_bound_Bps": "all-to-all bound, payload",
     "all_to_all_sampled": "… from so many NPUs",
     "default_routing": "default routing",
+    "optical_modules": "optical modules",
 }
-"""Rows of the table: rates are per direction."""
+"""Rows of the table: rates are per direction, those of NPUs per NPU (a rank: a die where a package has several)."""
 
-_APART: Final = frozenset({"name", "title", "vendor_sum", "tiers", "cables", "lint", "evidence"})
+_APART: Final = frozenset(
+    {"name", "title", "vendor_sum", "tiers", "cables", "cable_lanes", "parts", "lint", "evidence"}
+)
+_MEDIA: Final[Mapping[str, str]] = {
+    "pcb": "links on boards",
+    "copper": "passive copper",
+    "active-copper": "active copper",
+    "optical": "optical",
+    "unstated": "medium not stated",
+}
+_NO_CABLE: Final = "pcb"
 
 
 def figures_table(figures: Sequence[Figures]) -> TextTable:
@@ -38,10 +64,12 @@ def figures_table(figures: Sequence[Figures]) -> TextTable:
     rows = []
     for key in dict.fromkeys(keys):
         values = [column.get(key) for column in figures]
-        told = any(value is not None for value in values) or key not in ("hops_sampled", "all_to_all_sampled")
-        if key not in _APART and told and any(key in column for column in figures):
+        if key not in _APART and any(value is not None for value in values):
             rows.append((LABELS.get(key, key), *(_cell(key, value) for value in values)))
-    note = "Rates are per direction. Raw is signalling, wire is after coding, payload is without headers."
+    note = (
+        "Rates are per direction. Raw is signalling, wire is after coding, payload is without headers; "
+        "a dash is not known, or not stated."
+    )
     return TextTable("", ("", *_names(figures)), tuple(rows), note)
 
 
@@ -58,10 +86,16 @@ def tiers_table(figures: Sequence[Figures]) -> TextTable:
 
 
 def cables_table(figures: Sequence[Figures]) -> TextTable:
-    """Return one row per medium with the links of each topology, and their share."""
-    media = dict.fromkeys(medium for column in figures for medium in column.get("cables", {}))
-    rows = [(medium, *(_share(column.get("cables", {}), medium) for column in figures)) for medium in media]
-    return TextTable("Links by medium", ("", *_names(figures)), tuple(rows))
+    """Return one row per medium with the cables of each topology and their share; links on boards are no cables."""
+    media = [medium for medium in _MEDIA if any(medium in column["cables"] for column in figures)]
+    rows = [(_MEDIA[medium], *(_share(column["cables"], medium) for column in figures)) for medium in media]
+    lanes = [column["cable_lanes"] for column in figures]
+    rows += [
+        (f"lanes, {_MEDIA[medium]}", *(_share(column or {}, medium) for column in lanes))
+        for medium in media
+        if medium != _NO_CABLE and any(column and medium in column for column in lanes)
+    ]
+    return TextTable("Cables by medium", ("", *_names(figures)), tuple(rows))
 
 
 def remarks(figures: Sequence[Figures]) -> list[str]:
@@ -76,11 +110,19 @@ def remarks(figures: Sequence[Figures]) -> list[str]:
         if confidence:
             lines.append(f"{name}, numbers: " + ", ".join(f"{n} {word}" for word, n in confidence.items()))
         lines += [f"{name}: {finding}" for finding in column.get("lint", ())]
-    bases = {column.get("port_sum_raw_Bps") is None for column in figures if "port_sum_raw_Bps" in column}
-    if len(bases) > 1:
-        bare = ", ".join(str(column["name"]) for column in figures if column.get("port_sum_raw_Bps") is None)
-        lines.append(f"not on one basis: {bare} states data rates where others state raw × coding")
-    return lines
+    return [*lines, *_mixed_bases(figures)]
+
+
+def _mixed_bases(figures: Sequence[Figures]) -> list[str]:
+    """Return what is said where some topologies state raw × coding and others only a data rate."""
+    stated = [str(column["name"]) for column in figures if column["scale_up_injection_raw_Bps"]]
+    bare = [str(column["name"]) for column in figures if column["scale_up_injection_raw_Bps"] is None]
+    if not stated or not bare:
+        return []
+    return [
+        f"not on one basis: {', '.join(stated)} state raw × coding, {', '.join(bare)} plain data rates; what a data "
+        "rate leaves out its vendor does not say, so compare wire or payload, never raw with a data rate"
+    ]
 
 
 def _names(figures: Sequence[Figures]) -> tuple[str, ...]:
@@ -99,7 +141,9 @@ def _taper(value: float | None) -> str:
     return "top" if value is None else f"{value:.4g} : 1"
 
 
-def _share(cables: Mapping[str, int], medium: str) -> str:
-    if medium not in cables:
+def _share(counts: Mapping[str, float], medium: str) -> str:
+    if medium not in counts:
         return "–"
-    return f"{cables[medium]:,} ({100 * cables[medium] / sum(cables.values()):.1f} %)"
+    number = f"{counts[medium]:,.6g}" if counts[medium] % 1 else f"{int(counts[medium]):,}"
+    cabled = sum(count for of, count in counts.items() if of != _NO_CABLE)
+    return number if medium == _NO_CABLE else f"{number} ({100 * counts[medium] / cabled:.1f} %)"

@@ -250,4 +250,5 @@ def _info(levels: Sequence[Level], index: int, wiring: Wiring, taper: float | No
         level.name, level.rule, copies, wiring.members, level.uplinks_of or "", wiring.points,
         tier.columns if tier else 0, tier.switches if tier else 0, len(wiring.src) // copies, taper,
         level.link.name if level.link else "", level.network, wiring.edges, level.beside or "",
+        float(level.taper),
     )  # fmt: skip

@@ -152,6 +152,9 @@ class DevicePart(Part):
         None, description="what it adds to a packet passing through; 0 s if absent"
     )
     per_package: Count | None = Field(None, description="how many share one package; 1 if absent")
+    dual_use: Number | None = Field(
+        None, description="how many of its ports may serve another network in place of scale-up"
+    )
     flops: dict[Word, Flops] = Field(
         default_factory=dict, description="dense peak by type of number: {bf16: 989 TFLOP/s, fp8: …}"
     )

@@ -153,6 +153,7 @@ class Book:
             self.name(part, name), kind, forwards, delay, self._ports(values), packaged,
             tuple(sorted(flops.items())), self._given(values, "memory", "size"),
             self._given(values, "memory_bandwidth", "bandwidth"), self._given(values, "port_sum", "bandwidth"),
+            dual_use=values["dual_use"].whole(self.parameters.numbers) if "dual_use" in values else None,
         )  # fmt: skip
         return device, values.get("unit", kind)
 

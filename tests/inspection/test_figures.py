@@ -6,7 +6,7 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from fabricsim.fabric import Device, Fabric
+from fabricsim.fabric import Fabric
 from fabricsim.inspection import inspect
 from fabricsim.topology import load_topology, resolve, shipped
 
@@ -130,40 +130,3 @@ def test_shipped_machines_lint_clean(name: str) -> None:
     figures = inspect(load_topology(name))
     assert figures["lint"] == []
     assert sum(figures["evidence"].values()) > 0
-
-
-def test_findings_name_what_is_wrong() -> None:
-    graph = nx.Graph()
-    graph.add_edges_from([("a", "s0"), ("b", "s0"), ("c", "s1"), ("d", "s1")], **LINK)
-    for switch in ("s0", "s1"):
-        graph.nodes[switch]["kind"] = "switch"
-    figures = inspect(Fabric.from_networkx(graph))
-    assert figures["lint"] == ["disconnected: no path leads from c to a"]
-    assert figures["diameter_hops"] is figures["bisection_Bps"] is figures["all_to_all_bound_Bps"] is None
-
-
-def test_a_radix_that_is_exceeded_and_counts_that_differ() -> None:
-    from dataclasses import replace
-
-    fabric = resolve({"shape": "star", "size": 4, "link": LINK})
-    small = Device("tiny", "switch", True, 0.0, ports=3)
-    groups = (fabric.groups[0], replace(fabric.groups[1], device=small))
-    about = replace(fabric.about, counts={"npus": 5})
-    found = inspect(replace(fabric, groups=groups, about=about))["lint"]
-    assert found == ["radix: sw0 has 4 links, tiny has 3 ports", "counts: npus is 4, published are 5"]
-
-
-def test_a_plane_that_does_not_reach_everyone() -> None:
-    from dataclasses import replace
-
-    fabric = resolve(
-        {
-            "name": "two-planes",
-            "levels": [{"name": "box", "members": 4, "rule": "switched", "planes": 2, "link": LINK}],
-        }
-    )
-    kept = np.arange(fabric.link_count) != 3
-    cut = replace(
-        fabric, **{key: getattr(fabric, key)[kept] for key in ("src", "dst", "link_class", "level", "plane")}
-    )
-    assert [finding.split(":")[0] for finding in inspect(cut)["lint"]] == ["unequal planes"]
