@@ -17,7 +17,7 @@ Routes of messages come from a search of the part of the fabric that their short
 
 from fabricsim.routing.hashing import splitmix64
 from fabricsim.routing.load import channel_busy_ps, path_ps
-from fabricsim.routing.paths import Routes, routes, unreachable
+from fabricsim.routing.paths import Router, Routes, routes, unreachable
 from fabricsim.routing.policies import PER_PACKET, POLICIES, Choice, Routing
 from fabricsim.routing.search import UNREACHABLE
 from fabricsim.routing.shares import Shares, shares
@@ -29,6 +29,7 @@ __all__ = [
     "UNREACHABLE",
     "Choice",
     "NextHops",
+    "Router",
     "Routes",
     "Routing",
     "Shares",

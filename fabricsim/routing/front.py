@@ -48,7 +48,7 @@ class Walkers:
         state = None if self.state is None else self.state[self.row]
         packet = None if self.packet is None else self.packet[self.row]
         index = self.pick(Choice(state, packet, self.stride, self.node, n))
-        return replace(self, stride=self.stride * n) if packet is not None else self, None, index
+        return self if packet is None else replace(self, stride=self.stride * n), None, index
 
     def moved(self, node: IntArray) -> Walkers:
         """Return what stands where, one hop on."""

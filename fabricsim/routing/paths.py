@@ -14,12 +14,13 @@ from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing.front import F, Walkers
 from fabricsim.routing.policies import PER_PACKET, POLICIES, Routing, choice_state
-from fabricsim.routing.products import product_of
+from fabricsim.routing.products import Product, product_of
 from fabricsim.routing.search import CELLS, UNREACHABLE, Search, hops_to, part_of, swapped, twins
-from fabricsim.routing.tiers import tiers_of
+from fabricsim.routing.tiers import Tiers, tiers_of
 from fabricsim.schedule import Messages
 
 IntArray = NDArray[np.int64]
+Channels = NDArray[np.int32]
 ROWS: Final = 1 << 15
 """Paths found at a time: their columns stay in the cache."""
 
@@ -45,7 +46,7 @@ class Routes:
 def unreachable(fabric: Fabric, src: IntArray, dst: IntArray) -> list[tuple[int, int]]:
     """Return the (src, dst) pairs, each once and sorted, between which no path forwards."""
     missing = np.zeros(len(src), np.bool_)
-    for rows, finder in finders(fabric, src, dst):
+    for rows, finder in finders(fabric, src, dst, arithmetic(fabric)):
         missing[rows] = (finder.hops(src[rows], dst[rows]) == UNREACHABLE) & (src[rows] != dst[rows])
     return sorted({(int(a), int(b)) for a, b in zip(src[missing], dst[missing], strict=True)})
 
@@ -62,7 +63,7 @@ def routes(fabric: Fabric, messages: Messages, routing: Routing, model: Model, s
     packet = np.arange(len(message)) - first[message]
     src, dst = messages.src[message], messages.dst[message]
     starts, channels = paths_of(fabric, src, dst, message, routing, seed, packet)
-    return Routes(starts, channels, first[:-1], count)
+    return Routes(starts, channels.astype(np.int64), first[:-1], count)
 
 
 def paths_of(
@@ -73,26 +74,67 @@ def paths_of(
     routing: Routing,
     seed: int,
     packet: IntArray | None = None,
-) -> tuple[IntArray, IntArray]:
-    """Return one path for each row, in CSR form: (rows + 1,) starts and channels.
+) -> tuple[IntArray, Channels]:
+    """Return what `Router.paths` does, for once."""
+    return Router(fabric, routing, seed).paths(src, dst, message, packet)
 
-    src, dst: (rows,) ranks. message: (rows,) ids. packet: (rows,) the first packet of its message that takes the path.
-    Raises InputError if some pair of ranks has no path.
+
+class Router:
+    """Finds single paths, block after block of flows; what does not depend on the flows is worked out once.
+
+    For more flows than memory holds routes of:
+
+        router = Router(fabric, Routing("ecmp"), seed)
+        for first in range(0, flows, 1 << 20):
+            starts, channels = router.paths(*columns(first, first + (1 << 20)))   # src, dst, message ids
     """
-    state = choice_state(routing, seed, src, dst, message)
-    front = Walkers(np.arange(len(src)), src, dst, 1, state, packet, POLICIES[routing.policy])
-    length = np.zeros(len(src), np.int64)
-    found: list[tuple[IntArray, IntArray, int]] = []
-    for rows, finder in finders(fabric, src, dst):
-        for going, channel, hop in finder.steps(front.taken(rows)):
-            found.append((going.row, channel, hop))
-            length[going.row] = hop + 1
-    refuse_separated(fabric, src, dst, np.flatnonzero((length == 0) & (src != dst)))
-    starts = np.concatenate([[0], np.cumsum(length)])
-    channels = np.empty(starts[-1], np.int64)
-    for path, channel, hop in found:
-        channels[starts[path] + hop] = channel
-    return starts, channels
+
+    def __init__(self, fabric: Fabric, routing: Routing, seed: int = 0) -> None:
+        self.fabric = fabric
+        self.routing = routing
+        self.seed = seed
+        self._known = arithmetic(fabric)
+
+    def paths(
+        self, src: IntArray, dst: IntArray, message: IntArray, packet: IntArray | None = None
+    ) -> tuple[IntArray, Channels]:
+        """Return one path for each row, in CSR form: (rows + 1,) starts and (hops,) channels.
+
+        src, dst: (rows,) ranks. message: (rows,) ids. packet: (rows,) the first packet of its message that takes the
+        path. A row from a rank to itself has no hops. Raises InputError if some pair of ranks has no path.
+        """
+        if self._known is None:
+            return self._piece(src, dst, message, packet)
+        pieces = []
+        for first in range(0, max(len(src), 1), ROWS):
+            part = slice(first, first + ROWS)
+            of = None if packet is None else packet[part]
+            pieces.append(self._piece(src[part], dst[part], message[part], of))
+        starts = np.zeros(len(src) + 1, np.int64)
+        np.cumsum(np.concatenate([np.diff(part) for part, _ in pieces]), out=starts[1:])
+        return starts, np.concatenate([channels for _, channels in pieces])
+
+    def _piece(
+        self, src: IntArray, dst: IntArray, message: IntArray, packet: IntArray | None
+    ) -> tuple[IntArray, Channels]:
+        state = choice_state(self.routing, self.seed, src, dst, message)
+        front = Walkers(np.arange(len(src)), src, dst, 1, state, packet, POLICIES[self.routing.policy])
+        length = np.zeros(len(src), np.int64)
+        found: list[tuple[IntArray, IntArray, int]] = []
+        for rows, finder in finders(self.fabric, src, dst, self._known):
+            for going, channel, hop in finder.steps(front.taken(rows)):
+                found.append((going.row, channel, hop))
+                length[going.row] = hop + 1
+        refuse_separated(self.fabric, src, dst, np.flatnonzero((length == 0) & (src != dst)))
+        starts = np.zeros(len(src) + 1, np.int64)
+        np.cumsum(length, out=starts[1:])
+        channels = np.empty(starts[-1], np.int32)
+        last, at = None, starts
+        for row, channel, hop in found:
+            if row is not last:  # the hops of one group of paths follow each other
+                last, at = row, starts[row]
+            channels[at + hop] = channel
+        return starts, channels
 
 
 class Finder(Protocol):
@@ -105,18 +147,22 @@ class Finder(Protocol):
         """Yield what crosses which channel, hop by hop; rows that cannot arrive are left out."""
 
 
-def finders(fabric: Fabric, src: IntArray, dst: IntArray) -> Iterator[tuple[IntArray, Finder]]:
-    """Yield rows and what knows their shortest paths: by arithmetic where the machine allows it, else by search.
+def arithmetic(fabric: Fabric) -> Tiers | Product | None:
+    """Return what knows the shortest paths of a machine without a search; None where nothing does."""
+    return tiers_of(fabric) or product_of(fabric)
 
-    So many rows, or as few targets, at a time as keep the work in the cache, or in memory.
+
+def finders(
+    fabric: Fabric, src: IntArray, dst: IntArray, known: Finder | None
+) -> Iterator[tuple[IntArray, Finder]]:
+    """Yield rows and what knows their shortest paths: `known`, or else a search.
+
+    Rows from a rank to itself may be left out.
     """
-    known = tiers_of(fabric) or product_of(fabric)
     if known is None:
         yield from searches(fabric, src, dst)
-        return
-    apart = np.flatnonzero(src != dst)
-    for first in range(0, len(apart), ROWS):
-        yield apart[first : first + ROWS], known
+    else:
+        yield np.flatnonzero(src != dst), known
 
 
 def searches(fabric: Fabric, src: IntArray, dst: IntArray) -> Iterator[tuple[IntArray, Search]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
 from fabricsim.routing.front import Parts
-from fabricsim.routing.paths import finders, paths_of, refuse_separated
+from fabricsim.routing.paths import Channels, arithmetic, finders, paths_of, refuse_separated
 from fabricsim.routing.policies import PER_PACKET, Routing
 from fabricsim.routing.search import expanded
 
@@ -30,7 +30,7 @@ class Shares:
     """
 
     starts: IntArray
-    channels: NDArray[np.int32]
+    channels: Channels
     weights: Floats
 
     @property
@@ -71,11 +71,11 @@ def _taken(found: Shares, row: IntArray) -> Shares:
     return Shares(np.concatenate([[0], np.cumsum(counts)]), found.channels[item], found.weights[item])
 
 
-def _ascending(starts: IntArray, channels: IntArray, weights: Floats) -> Shares:
+def _ascending(starts: IntArray, channels: Channels, weights: Floats) -> Shares:
     """Return shares with the channels of each flow in ascending order; each occurs once."""
     flow = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
     order = np.lexsort((channels, flow))
-    return Shares(starts, channels[order].astype(np.int32), weights[order])
+    return Shares(starts, channels[order], weights[order])
 
 
 def _sprayed(fabric: Fabric, src: IntArray, dst: IntArray) -> Shares:
@@ -83,7 +83,7 @@ def _sprayed(fabric: Fabric, src: IntArray, dst: IntArray) -> Shares:
     front = Parts(np.arange(len(src)), src, dst, np.ones(len(src)))
     parts = [
         (going.row, channel, going.weight)
-        for rows, finder in finders(fabric, src, dst)
+        for rows, finder in finders(fabric, src, dst, arithmetic(fabric))
         for going, channel, _ in finder.steps(front.taken(rows))
     ]
     flow, channels, weights = (

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -77,38 +78,71 @@ class Tier:
         same: NDArray[np.bool_] = src // self.block == dst // self.block
         return same if self.place is None else same & (src % self.places == dst % self.places)
 
+    @cached_property
+    def _run(self) -> int:
+        """Links from a point to a switch of all columns together, 0 where they differ between points."""
+        runs = np.diff(self.start)
+        return int(runs[0]) if np.all(runs == runs[0]) else 0
+
     def ways_up(self, node: IntArray) -> IntArray | int:
         """Return how many links lead up from each attached node: one number where all have as many."""
-        runs = np.diff(self.start) * self.switches
-        if np.all(runs == runs[0]):
-            return int(runs[0])
-        return np.asarray(runs[(node - self.first_below) % self.points], np.int64)
+        if self._run:
+            return self._run * self.switches
+        return np.diff(self.start)[(node - self.first_below) % self.points] * self.switches
 
     def up(self, node: IntArray, index: IntArray) -> tuple[IntArray, IntArray]:
         """Return the link that is number `index` of those up from each node, and the switch that it leads to."""
-        member, point = np.divmod(node - self.first_below, self.points)
-        first = self.start[point]
-        switch, at = np.divmod(index, self.start[point + 1] - first)
-        at += first
-        link = (member * self.switches + switch) * self.size + at + self.first_link
-        column = member // self.members * self.columns + self.column[at]
-        return link, column * self.switches + switch + self.first_node
+        member, point = _divided(node - self.first_below, self.points)
+        if self._run:
+            switch: IntArray | int = _quotient(index, self._run) if self.switches > 1 else 0
+            at = index + (point - switch) * self._run
+        else:
+            first = self.start[point]
+            switch, at = np.divmod(index, self.start[point + 1] - first)
+            at += first
+        link = self._piece(member, switch) * self.size + at
+        column = _quotient(member, self.members) * self.columns + self.column[at]
+        return link + self.first_link, column * self.switches + switch + self.first_node
 
-    def ways_down(self, node: IntArray, dst: IntArray) -> tuple[IntArray, IntArray]:
+    def ways_down(self, node: IntArray, dst: IntArray) -> tuple[IntArray, IntArray | int]:
         """Return where in `down` the ways from each switch to its target start, and how many there are."""
-        kind = dst // self.unit % (self.ranks_of_member // self.unit)
+        kind = _remainder(_quotient(dst, self.unit), self.ranks_of_member // self.unit)
         if self.sorts > 1:
             kind = kind * self.sorts + dst % self.places
-        key = kind * self.columns + (node - self.first_node) // self.switches % self.columns
-        return self.down_start[key], self.down_count[key]
+        column = _remainder(_quotient(node - self.first_node, self.switches), self.columns)
+        key = kind * self.columns + column
+        if isinstance(key, int):  # one kind of target, one column
+            return np.broadcast_to(self.down_start[key], dst.shape), int(self.down_count[key])
+        return self.down_start[key], 1 if self._single else self.down_count[key]
+
+    @cached_property
+    def _single(self) -> bool:
+        return bool(np.all(self.down_count == 1))
 
     def fall(self, node: IntArray, dst: IntArray, way: IntArray) -> tuple[IntArray, IntArray]:
         """Return the link that each way down stands for, and the node that it leads to."""
         at = self.down[way]
-        member = dst // self.ranks_of_member
-        switch = (node - self.first_node) % self.switches
-        link = (member * self.switches + switch) * self.size + at + self.first_link
+        member = _quotient(dst, self.ranks_of_member)
+        switch = _remainder(node - self.first_node, self.switches)
+        link = self._piece(member, switch) * self.size + at + self.first_link
         return link, member * self.points + self.point[at] + self.first_below
+
+    def _piece(self, member: IntArray, switch: IntArray | int) -> IntArray:
+        return member if self.switches == 1 else member * self.switches + switch
+
+
+def _divided(number: IntArray, by: int) -> tuple[IntArray, IntArray]:
+    """Return quotient and remainder; several times quicker than NumPy's divmod, which no machine has for 64 bits."""
+    quotient = number // by
+    return quotient, number - quotient * by
+
+
+def _quotient(number: IntArray, by: int) -> IntArray:
+    return number if by == 1 else number // by
+
+
+def _remainder(number: IntArray, by: int) -> IntArray | int:
+    return 0 if by == 1 else _divided(number, by)[1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +187,15 @@ class Tiers:
     def steps(self, front: F) -> Iterator[tuple[F, IntArray, int]]:
         """Yield what crosses which channel, hop by hop, from ranks to other ranks that they can reach."""
         _, where = self._meetings(front.node, front.dst)
-        for turn in np.unique(where[where != 0]).tolist():
-            rows = front if np.all(where == turn) else front.taken(np.flatnonzero(where == turn))
+        ways = np.bincount(where + len(self.cliques))  # few distinct ones: counting is quicker than sorting
+        for turn in (np.flatnonzero(ways) - len(self.cliques)).tolist():
+            if turn == 0:
+                continue
+            rows = (
+                front
+                if ways[turn + len(self.cliques)] == len(where)
+                else front.taken(np.flatnonzero(where == turn))
+            )
             if turn < 0:
                 yield from self._straight(rows, -1 - turn)
             else:
@@ -216,7 +257,7 @@ class Tiers:
         while at != RANKS:
             tier = self.tiers[at]
             start, n = tier.ways_down(front.node, front.dst)
-            going, origin, which = front.split(1 if np.all(n == 1) else n)
+            going, origin, which = front.split(n)
             way = start + which if origin is None else start[origin] + which
             link, node = tier.fall(going.node, going.dst, way)
             yield going, 2 * link + 1, hop

@@ -5,7 +5,7 @@ import pytest
 
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
-from fabricsim.routing import Routing, routes, shares, unreachable
+from fabricsim.routing import Router, Routing, routes, shares, unreachable
 from fabricsim.routing.products import product_of
 from fabricsim.routing.tiers import tiers_of
 from fabricsim.schedule import Schedule
@@ -143,3 +143,25 @@ def test_what_levels_do_not_say_is_searched() -> None:
         assert tiers_of(fabric) is None
         assert product_of(fabric) is None
     assert unreachable(resolve(relays), *all_pairs(resolve(relays))) == []
+
+
+@pytest.mark.parametrize("name", ["fat-tree", "boards", "torus", "jellyfish"])
+def test_a_router_gives_block_after_block_what_routes_give(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    makers = {**TIERED, **PRODUCTS, "jellyfish": lambda: shape("jellyfish", **JELLYFISH)}
+    fabric = makers[name]()
+    src, dst = all_pairs(fabric)
+    traffic = Schedule(
+        (messages(*[(a, b, 7) for a, b in zip(src.tolist(), dst.tolist(), strict=True)]),)
+    ).messages
+    whole = routes(fabric, traffic, Routing("ecmp"), Model(), 2)
+    monkeypatch.setattr("fabricsim.routing.paths.ROWS", 5)
+    router = Router(fabric, Routing("ecmp"), 2)
+    message = np.arange(len(src))
+    blocks = [
+        router.paths(src[i : i + 13], dst[i : i + 13], message[i : i + 13]) for i in range(0, len(src), 13)
+    ]
+    assert np.array_equal(np.concatenate([channels for _, channels in blocks]), whole.channels)
+    assert np.array_equal(np.concatenate([np.diff(starts) for starts, _ in blocks]), whole.hops)
+    assert blocks[0][1].dtype == np.int32
