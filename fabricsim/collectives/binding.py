@@ -11,6 +11,7 @@ from fabricsim.collectives.levels import MESHED, levels_of
 from fabricsim.collectives.move import GRAIN, rounds_of
 from fabricsim.collectives.options import Options, option_faults
 from fabricsim.collectives.ranks import NONE, Ranks, checked_ranks
+from fabricsim.collectives.switches import shared_switches
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import IntArray, Operation
@@ -114,6 +115,11 @@ def _settled(
     given = {key: stated.get(key, 0 if key == "root" else None) for key in chosen.takes}
     if "grid" in chosen.takes:
         given["grid"], order = _grid(chosen, stated, fabric, order)
+    if "switches" in chosen.takes:
+        if fabric is None:
+            what = "without a fabric there are no switches that could take part"
+            raise InputError([Fault(what, "bind it to a fabric", ("algorithm",))])
+        given["switches"] = shared_switches(fabric, order)
     return given, order
 
 

@@ -11,6 +11,7 @@ import fabricsim.collectives.direct as direct
 import fabricsim.collectives.doubling as doubling
 import fabricsim.collectives.ring as ring
 import fabricsim.collectives.staged as staged
+import fabricsim.collectives.switched as switched
 import fabricsim.collectives.tree as tree
 from fabricsim.collectives.move import Move
 
@@ -34,7 +35,8 @@ class Algorithm:
     @property
     def options(self) -> tuple[str, ...]:
         """Which options a user may state."""
-        return (*self.takes, "levels", "stages") if "grid" in self.takes else self.takes
+        own = tuple(name for name in self.takes if name != "switches")
+        return (*own, "levels", "stages") if "grid" in own else own
 
 
 _HALVES: Final = ("ring", "direct", "halving-doubling")
@@ -54,6 +56,7 @@ ALGORITHMS: Final[Mapping[str, Mapping[str, Algorithm]]] = MappingProxyType({
         "recursive-doubling": Algorithm(doubling.all_reduce, power_of_two=True),
         "hierarchical": _on_grid(staged.hierarchical_all_reduce),
         "multi-dimensional": _on_grid(staged.multi_dimensional_all_reduce),
+        "in-network": Algorithm(switched.all_reduce, ("switches", "mode", "chunks")),
     },
     "all-gather": {
         "ring": Algorithm(ring.all_gather),
@@ -62,6 +65,7 @@ ALGORITHMS: Final[Mapping[str, Mapping[str, Algorithm]]] = MappingProxyType({
         "halving-doubling": Algorithm(doubling.all_gather, power_of_two=True),
         "hierarchical": _on_grid(staged.hierarchical_all_gather),
         "multi-dimensional": _on_grid(staged.multi_dimensional_all_gather),
+        "multicast": Algorithm(switched.all_gather, ("switches",)),
     },
     "reduce-scatter": {
         "ring": Algorithm(ring.reduce_scatter),
@@ -70,6 +74,7 @@ ALGORITHMS: Final[Mapping[str, Mapping[str, Algorithm]]] = MappingProxyType({
         "halving-doubling": Algorithm(doubling.reduce_scatter, power_of_two=True),
         "hierarchical": _on_grid(staged.hierarchical_reduce_scatter),
         "multi-dimensional": _on_grid(staged.multi_dimensional_reduce_scatter),
+        "in-network": Algorithm(switched.reduce_scatter, ("switches",)),
     },
     "all-to-all": {
         "direct": Algorithm(direct.all_to_all, pairs=True),
@@ -80,6 +85,7 @@ ALGORITHMS: Final[Mapping[str, Mapping[str, Algorithm]]] = MappingProxyType({
     "broadcast": {
         "ring": Algorithm(ring.broadcast, takes=("root", "chunks")),
         "tree": Algorithm(tree.broadcast, takes=("root", "chunks")),
+        "multicast": Algorithm(switched.broadcast, ("root", "switches")),
     },
 })  # fmt: skip
 """The algorithms of each collective, by name; each half of halving-doubling goes by the family's name too."""

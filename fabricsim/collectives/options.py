@@ -14,7 +14,8 @@ class Options(TypedDict, total=False):
 
     root: position in the ranks, from 0. chunks: into how many pieces a pipelined algorithm cuts what it sends. levels:
     names of levels, innermost first, that a hierarchical algorithm goes along. grid: its sides in their place,
-    innermost first. stages: the algorithm along each level, or one for all.
+    innermost first. stages: the algorithm along each level, or one for all. mode: of a reduction in switches, push or
+    pull.
     """
 
     root: int | None
@@ -22,6 +23,7 @@ class Options(TypedDict, total=False):
     levels: Sequence[str] | None
     grid: Sequence[int] | None
     stages: Sequence[str] | str | None
+    mode: str | None
 
 
 def check_root(root: Any, n: int) -> None:
@@ -60,6 +62,11 @@ def _stages(value: Any, n: int) -> None:
         _names(value, n)
 
 
+def _mode(value: Any, n: int) -> None:
+    if value not in ("push", "pull"):
+        raise InputError(f"{value!r} is not a mode", "write push or pull")
+
+
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -70,6 +77,7 @@ CHECKS: Final[Mapping[str, Callable[[Any, int], None]]] = MappingProxyType({
     "levels": _names,
     "grid": _sides,
     "stages": _stages,
+    "mode": _mode,
 })  # fmt: skip
 """What each option has to be, given the number of ranks; raises InputError."""
 
@@ -79,6 +87,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType({
     "levels": "does not go along levels",
     "grid": "does not go along a grid",
     "stages": "has no stages",
+    "mode": "has no modes",
 })  # fmt: skip
 """What is said of an algorithm that does not take an option."""
 

@@ -68,6 +68,7 @@ class CollectiveEntry(EntryPart):
     stages: Name | Annotated[ListOf[Name], Field(min_length=1)] | None = Field(
         None, description="the algorithm along each level, or one for all"
     )
+    mode: Literal["push", "pull"] | None = Field(None, description="how switches reduce: SHARP, or NVLS")
 
     @property
     def kind(self) -> str:

@@ -31,9 +31,18 @@ from fabricsim.schedule import Schedule
 EVERY = [(kind, name) for kind, names in ALGORITHMS.items() for name in names]
 
 
+def star(n: int) -> Fabric:
+    graph = nx.star_graph(n)
+    graph.nodes[0]["kind"] = "switch"
+    return Fabric.from_networkx(graph, link={"bandwidth": "50 GB/s"})
+
+
 def needed(kind: str, name: str, n: int) -> dict[str, object]:
     """Return the options without which an algorithm does not run on n ranks, an even number."""
-    return {"grid": [2, n // 2]} if "grid" in ALGORITHMS[kind][name].takes else {}
+    takes = ALGORITHMS[kind][name].takes
+    return ({"grid": [2, n // 2]} if "grid" in takes else {}) | (
+        {"fabric": star(41)} if "switches" in takes else {}
+    )
 
 
 def keys(error: InputError) -> set[str]:
@@ -84,6 +93,9 @@ def test_positions_become_the_ranks_given(kind: str, name: str) -> None:
         assert np.array_equal(before.size, after.size)
         assert np.array_equal(before.reduce, after.reduce)
         assert before.repeat == after.repeat
+        if before.meetings and after.meetings:
+            assert np.array_equal(ranks[before.meetings.sources], after.meetings.sources)
+            assert np.array_equal(ranks[before.meetings.sinks], after.meetings.sinks)
 
 
 def test_the_rest_is_kept_as_given() -> None:
@@ -145,6 +157,8 @@ WRONG = [
     ("all-reduce", "hierarchical", range(4), {"grid": [2, 2], "stages": "rign"}, {"stages"}, "did you mean 'ring'?"),
     ("all-reduce", "hierarchical", range(4), {"grid": [2, 2], "stages": ["ring"]}, {"stages"}, "1 stages are stated"),
     ("all-reduce", "hierarchical", range(6), {"grid": [2, 3], "stages": "halving-doubling"}, {"stages"}, "the 3 along"),
+    ("all-reduce", "in-network", range(4), {}, {"algorithm"}, "bind it to a fabric"),
+    ("all-reduce", "in-network", range(4), {"mode": "plul"}, {"mode"}, "write push or pull"),
     ("all-reduce", "ring", range(4), {"grid": [2, 2]}, {"grid"}, "does not go along a grid"),
     ("all-reduce", "ring", range(4), {"levels": ["a"]}, {"levels"}, "does not go along levels"),
 ]  # fmt: skip
@@ -172,12 +186,6 @@ def test_all_faults_are_said_at_once() -> None:
 # -- values -------------------------------------------------------------------------------------------------
 
 VALUES = [all_reduce, all_gather, reduce_scatter, all_to_all, broadcast]
-
-
-def star(n: int) -> Fabric:
-    graph = nx.star_graph(n)
-    graph.nodes[0]["kind"] = "switch"
-    return Fabric.from_networkx(graph, link={"bandwidth": "50 GB/s"})
 
 
 def test_every_collective_has_a_value() -> None:

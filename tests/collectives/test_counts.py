@@ -68,13 +68,17 @@ COUNTS: dict[tuple[str, str], tuple[Callable[[int], int], Callable[[int], int]]]
     ),
 }
 PIPELINED = {("all-reduce", "tree"), ("broadcast", "ring"), ("broadcast", "tree")}
+IN_SWITCHES = {
+    ("all-reduce", "in-network"), ("reduce-scatter", "in-network"),
+    ("all-gather", "multicast"), ("broadcast", "multicast"),
+}  # fmt: skip
 SIDE_BY_SIDE = {
     (kind, "multi-dimensional") for kind in ("all-reduce", "all-gather", "reduce-scatter", "all-to-all")
 }
 
 
 def test_every_algorithm_is_counted() -> None:
-    assert COUNTS.keys() | PIPELINED | SIDE_BY_SIDE == {
+    assert COUNTS.keys() | PIPELINED | SIDE_BY_SIDE | IN_SWITCHES == {
         (kind, name) for kind, names in ALGORITHMS.items() for name in names
     }
 

@@ -15,6 +15,7 @@ from fabricsim.collectives.move import GRAIN
 SIZES = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17, 19, 21, 23, 24, 27, 32, 33]
 OPTIONS = [
     {}, {"chunks": 1}, {"chunks": 3}, {"root": 1}, {"root": -1, "chunks": 5}, {"stages": 1}, {"stages": 2, "chunks": 2},
+    {"mode": "push"}, {"mode": "pull"}, {"mode": "pull", "chunks": 4},
 ]  # fmt: skip
 
 CASES = [
@@ -36,14 +37,30 @@ def sides(n: int) -> tuple[int, ...]:
     return tuple(found[::-1])
 
 
-def arguments(algorithm: Algorithm, n: int, options: dict[str, int]) -> dict[str, Any]:
+def arguments(algorithm: Algorithm, n: int, options: dict[str, Any]) -> dict[str, Any]:
     """Return what an algorithm is called with for n positions."""
     given: dict[str, Any] = {"root": options.get("root", 0) % n, "chunks": options.get("chunks")}
+    given |= {"mode": options.get("mode"), "switches": np.array([100, 101, 101])}
     if "grid" in algorithm.takes:
         wanted = algorithm.stages[options.get("stages", 0) % len(algorithm.stages)]
         stages = [wanted if wanted != "halving-doubling" or side == 2 else "ring" for side in sides(n)]
         given["grid"] = Grid(sides(n), tuple(stages))
     return {key: given[key] for key in algorithm.takes}
+
+
+def meetings_of(move: Move, number: int) -> Iterator[tuple[list[int], list[int], int]]:
+    """Yield the sources and sinks of a meeting and a grain that it adds up, for each grain."""
+    m = move.meetings
+    if m is None:
+        return
+    parts = move.carried(number)
+    for index in range(len(m)):
+        row = len(move.src) + index
+        assert parts.size[row] == m.size[index]
+        sources = m.sources[m.source_starts[index] : m.source_starts[index + 1]].tolist()
+        sinks = m.sinks[m.sink_starts[index] : m.sink_starts[index + 1]].tolist()
+        for grain in range(parts.first[row] // GRAIN, (parts.first[row] + parts.size[row]) // GRAIN):
+            yield sources, sinks, int(grain)
 
 
 def grains_of(move: Move, number: int) -> Iterator[tuple[int, int, int, bool]]:
@@ -78,6 +95,19 @@ class Memory:
         for src, dst, grain, reduce in grains_of(move, number):
             self._receive(dst, grain, before[src, grain], reduce=reduce, again=(dst, grain) in written)
             written.add((dst, grain))
+        for sources, sinks, grain in meetings_of(move, number):
+            total = self._sum([before[source, grain] for source in sources])
+            for sink in sinks:
+                self._receive(sink, grain, total, reduce=False, again=(sink, grain) in written)
+                written.add((sink, grain))
+
+    def _sum(self, addends: list[int]) -> int:
+        total = 0
+        for addend in addends:
+            assert addend, "a source adds bytes that it does not have"
+            assert not total & addend, "an addend is added twice"
+            total |= addend
+        return total
 
     def _receive(self, dst: int, grain: int, data: int, *, reduce: bool, again: bool) -> None:
         assert data, "a message carries bytes that its sender does not have"
@@ -149,7 +179,7 @@ RESULT: dict[str, Callable[[int, int, Iterable[Move], int], None]] = {
 
 
 @pytest.mark.parametrize(("kind", "name", "options"), CASES)
-def test_every_rank_ends_with_the_right_data(kind: str, name: str, options: dict[str, int]) -> None:
+def test_every_rank_ends_with_the_right_data(kind: str, name: str, options: dict[str, Any]) -> None:
     algorithm = ALGORITHMS[kind][name]
     tried = 0
     for n in SIZES:
