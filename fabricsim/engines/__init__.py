@@ -23,7 +23,7 @@ from fabricsim.schedule import Schedule
 from fabricsim.theory.bounds import ideal_time_ps
 from fabricsim.units import format_time
 
-PACKET_KERNELS: Final[Mapping[str, Callable[[Fabric, Schedule, Routes, Failures, Model], Record]]] = {
+PACKET_KERNELS: Final[Mapping[str, Callable[[Fabric, Schedule, Routes, Failures, Model, int], Record]]] = {
     "simpy": simulate_packets,
     "numpy": simulate_arrays,
 }
@@ -68,7 +68,7 @@ def packet(
     refuse_unbuilt(schedule)
     paths = routes(fabric, schedule.messages, routing, model, seed)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
-    record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model)
+    record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed)
     # a schedule's own start offsets shorten nothing: the bound counts from the first start
     busy = channel_busy_ps(fabric, schedule.messages, paths, model)
     ideal = ideal_time_ps(busy, path_ps(fabric, paths))

@@ -112,7 +112,7 @@ class Kernel:
         self.releases = lists(steps.released_starts, steps.released)
         self.after_sent = lists(steps.sent_starts, steps.sent_steps)
         self.after_delivered = lists(steps.delivered_starts, steps.delivered_steps)
-        self.unfinished = len(steps) + len(self.size)
+        self.unfinished = len(steps) + 2 * len(self.size)
         self.finished = self.env.event()
 
     # -- steps --------------------------------------------------------------------------------------
@@ -145,7 +145,7 @@ class Kernel:
         return self.next_steps[step]
 
     def _finish_one(self) -> None:
-        """One step less to reach, or one message less to deliver."""
+        """Count one step less to reach, or one message less to send or to deliver."""
         self.unfinished -= 1
         if self.unfinished == 0:
             self.finished.succeed()
@@ -243,6 +243,7 @@ class Kernel:
             del self.leaving[message]
             self.sent_ps[message] = now
             self._tell(self.after_sent[message])
+            self._finish_one()
 
     # -- arrivals -----------------------------------------------------------------------------------
 

@@ -1,10 +1,15 @@
-"""The packet engine's SimPy kernel: legible, exact, the oracle of every faster one."""
+"""The packet engine's SimPy kernel: legible, exact, the oracle of every faster one.
+
+Where a packet's departure is known when it arrives at a port, ports plan ahead (`kernel`, `ports`); where something
+comes back to hold packets up, they wait in queues (`feedback`, `queues`). Both give the same picoseconds where
+nothing is held up, and a plain network runs several times faster on the first.
+"""
 
 from __future__ import annotations
 
+from fabricsim.engines.feedback import FeedbackKernel
 from fabricsim.engines.kernel import Kernel
 from fabricsim.engines.record import Record
-from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
@@ -17,5 +22,5 @@ def simulate_packets(
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds."""
     if model.feedback:
-        raise InputError(f"no kernel is built for a network in which {model.feedback}", "leave it out")
+        return FeedbackKernel(fabric, schedule, routes, failures, model, seed).run()
     return Kernel(fabric, schedule, routes, failures, model, seed).run()

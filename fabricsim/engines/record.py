@@ -20,6 +20,26 @@ TIMELINE_BINS: Final = 200
 
 
 @dataclass(frozen=True, eq=False)
+class Extras:
+    """What only a network with feedback has to tell.
+
+    (used channels,) channel_marks: packets marked; channel_pauses, channel_pause_ps: how often and how long a lane of
+    it was paused; channel_drops: packets for which its buffer had no room; channel_buffer_peak [B]: the fullest that a
+    lane's buffer was. duplicates, discarded: packets that arrived in vain, already there or out of order. reordered:
+    packets that arrived after one of their message with a larger number.
+    """
+
+    channel_marks: IntArray
+    channel_pauses: IntArray
+    channel_pause_ps: IntArray
+    channel_drops: IntArray
+    channel_buffer_peak: IntArray
+    duplicates: int
+    discarded: int
+    reordered: int
+
+
+@dataclass(frozen=True, eq=False)
 class Record:
     """The outcome of one packet run, as integers.
 
@@ -43,6 +63,7 @@ class Record:
     packets: int
     dropped: int
     retransmitted: int
+    extras: Extras | None = None
 
     @property
     def start_ps(self) -> int:
@@ -55,8 +76,13 @@ class Record:
         return int(self.delivered_ps.max())
 
     def digest_parts(self) -> list[Any]:
-        """Return what the digest covers: every field, by name."""
-        return [part for f in fields(self) for part in (f.name, np.asarray(getattr(self, f.name)))]
+        """Return what the digest covers: every field, by name; extras where there are any."""
+        own = [f.name for f in fields(self) if f.name != "extras"]
+        parts = [part for name in own for part in (name, np.asarray(getattr(self, name)))]
+        if self.extras is not None:
+            for f in fields(self.extras):
+                parts += [f.name, np.asarray(getattr(self.extras, f.name))]
+        return parts
 
 
 def seconds(ps: IntArray | int) -> Any:
@@ -95,6 +121,7 @@ def _flows(schedule: Schedule, record: Record) -> Table:
 
 def _links(fabric: Fabric, record: Record) -> Table:
     link = record.channels // 2
+    more = {} if record.extras is None else _link_extras(record.extras)
     classes = np.array([cls.name for cls in fabric.links], dtype=object)
     levels = np.array(fabric.levels, dtype=object)
     return Table({
@@ -108,7 +135,18 @@ def _links(fabric: Fabric, record: Record) -> Table:
         "busy_s": seconds(record.channel_busy_ps),
         "utilization": record.channel_busy_ps / max(1, record.end_ps - record.start_ps),
         "queue_peak_bytes": record.channel_peak.copy(),
+        **more,
     })  # fmt: skip
+
+
+def _link_extras(extras: Extras) -> dict[str, NDArray[Any]]:
+    return {
+        "buffer_peak_bytes": extras.channel_buffer_peak.copy(),
+        "marks": extras.channel_marks.copy(),
+        "pauses": extras.channel_pauses.copy(),
+        "pause_s": seconds(extras.channel_pause_ps),
+        "drops": extras.channel_drops.copy(),
+    }
 
 
 def _rounds(schedule: Schedule, record: Record) -> Table:
@@ -163,11 +201,25 @@ def metrics(schedule: Schedule, record: Record, ideal_ps: int) -> dict[str, floa
         "packets": record.packets,
         "packet_hops": int(record.channel_packets.sum()),
     }
+    if record.extras is not None:
+        out |= _counts(record.extras)
     utilization = record.channel_busy_ps / span
     return out | _latency(record.delivered_ps - record.release_ps) | {
         "link_utilization_max": float(utilization.max()),
         "link_utilization_mean": float(utilization.mean()),
     }  # fmt: skip
+
+
+def _counts(extras: Extras) -> dict[str, float]:
+    return {
+        "packets_marked": int(extras.channel_marks.sum()),
+        "packets_dropped": int(extras.channel_drops.sum()),
+        "packets_duplicate": extras.duplicates,
+        "packets_discarded": extras.discarded,
+        "packets_reordered": extras.reordered,
+        "pauses": int(extras.channel_pauses.sum()),
+        "pause_time_s": float(seconds(extras.channel_pause_ps.sum())),
+    }
 
 
 def schedule_payload(schedule: Schedule) -> int:

@@ -119,6 +119,7 @@ class SenderPart(Part):
         None, description="what is sent again after a loss"
     )
     timeout: Time | None = Field(None, description="after which a packet counts as lost")
+    retries: Count | None = Field(None, description="how often in vain before the run ends")
 
     def value(self) -> Sender:
         """Return the sender that is stated."""

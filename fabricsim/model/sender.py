@@ -35,7 +35,8 @@ class Sender:
     acknowledgement, a pull or a notification. gain: g of the estimate of congestion. DCQCN: cnp_interval, the least
     time between two notifications of one message; increase, R_AI; timer, byte_counter, fast_recovery: what raises
     the rate and how often first (Zhu et al., SIGCOMM 2015, section 5.1 and figure 14); min_rate: no rate is below.
-    loss, timeout: where the network may drop packets, how they are sent again, and when one counts as lost.
+    loss, timeout, retries: where the network may drop packets, how they are sent again, when one counts as lost, and
+    how often in vain before the run ends.
     """
 
     kind: SenderKind = "unlimited"
@@ -50,6 +51,7 @@ class Sender:
     min_rate: int = 12_500_000
     loss: Loss = "selective-repeat"
     timeout: float = 100e-6
+    retries: int = 100
 
     def __post_init__(self) -> None:
         if self.kind not in SENDERS:
@@ -65,13 +67,13 @@ class Sender:
                 faults.add("is less than a picosecond", "write a time such as '100 us'", (name,))
         if self.gain is not None and not 0 < self.gain <= 1:
             faults.add(f"{self.gain} is not above 0 and at most 1", "write a share such as 0.0625", ("gain",))
-        for name in ("ack_size", "increase", "byte_counter", "fast_recovery", "min_rate"):
+        for name in ("ack_size", "increase", "byte_counter", "fast_recovery", "min_rate", "retries"):
             if getattr(self, name) < 1:
                 faults.add(f"{getattr(self, name)} is too small", "write at least 1", (name,))
         faults.raise_if_any()
 
     def _check_effect(self, faults: FaultList) -> None:
-        reads = SENDERS[self.kind] | {"kind", "loss", "timeout"}
+        reads = SENDERS[self.kind] | {"kind", "loss", "timeout", "retries"}
         for item in fields(self):
             if item.name not in reads and getattr(self, item.name) != item.default:
                 faults.add(f"has no effect with a sender of kind {self.kind}", "leave it out", (item.name,))

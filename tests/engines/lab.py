@@ -68,4 +68,4 @@ def simulate(
     """Run operations on the SimPy kernel and return its record."""
     schedule, model = Schedule(operations), model or Model()
     paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
-    return simulate_packets(fabric, schedule, paths, failures or compile_failures(fabric, ()), model)
+    return simulate_packets(fabric, schedule, paths, failures or compile_failures(fabric, ()), model, seed)

@@ -230,3 +230,9 @@ def test_packets_pass_only_nodes_that_forward() -> None:
         graph.nodes[node]["forwards"] = False
     record = simulate(fabric_of(graph), messages((0, 3, 1)))
     assert record.channel_packets.tolist() == [1] * 4, "the short way leads through NPUs that do not forward"
+
+
+def test_a_message_is_sent_and_delivered_at_once_without_latency() -> None:
+    """The run does not end before the last message is sent as well."""
+    record = simulate(path([("50 GB/s", "0 ns")]), messages((0, 1, 4096)))
+    assert record.sent_ps.tolist() == record.delivered_ps.tolist() == [TX]

@@ -74,7 +74,7 @@ def _without_reach(fabric: Fabric, paths: Routes, model: Model) -> str:
 
 
 def simulate_arrays(
-    fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures, model: Model
+    fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures, model: Model, seed: int = 0
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`: the Record of the SimPy kernel, to the picosecond.
 
