@@ -18,6 +18,7 @@ from fabricsim.regression.baseline import (
 from fabricsim.regression.beside import RunsBeside
 from fabricsim.regression.changes import Comparison, compare
 from fabricsim.regression.origin import attribution
+from fabricsim.regression.revision import relative_file, results_at
 from fabricsim.regression.verdicts import Verdict, judge
 from fabricsim.result import Result
 from fabricsim.run import run
@@ -29,6 +30,7 @@ class Checked:
     """What became of one scenario.
 
     comparison is None where there is no baseline. written is the baseline file that an update wrote, if it did.
+    against is the revision that the comparison is with, empty where it is with the baseline.
     """
 
     file: Path
@@ -36,6 +38,7 @@ class Checked:
     verdicts: tuple[Verdict, ...]
     comparison: Comparison | None
     written: Path | None = None
+    against: str = ""
 
     @property
     def ok(self) -> bool:
@@ -60,6 +63,22 @@ def check_scenario(scenario: Scenario, *, update: bool = False, reason: str = ""
     written = _update(path, held, comparison, results, reason) if update else None
     verdicts = tuple(judge(results, scenario.expectations, beside))
     return Checked(file, tuple(results), verdicts, comparison, written)
+
+
+def check_against(scenario: Scenario, revision: str, tree: Path, root: Path) -> Checked:
+    """Return what became of a scenario since a revision of its repository, which is unpacked in `tree`.
+
+    root is the repository. The metrics held, and how far they may move, are those of the baseline beside the file.
+    Raises what a run raises on either side.
+    """
+    file = Path(scenario.document.file)
+    held = _held(baseline_path(file), update=False)
+    beside = RunsBeside(scenario)
+    before = results_at(tree, relative_file(root, file))
+    results = run(scenario)
+    comparison = compare(make_baseline(before, f"at {revision}", held), results) if before else None
+    verdicts = tuple(judge(results, scenario.expectations, beside))
+    return Checked(file, tuple(results), verdicts, comparison, against=revision)
 
 
 def _held(path: Path, *, update: bool) -> Baseline | None:

@@ -93,8 +93,8 @@ def attribution(pairs: Iterable[tuple[Origin, Origin]]) -> str:
     found = list(dict.fromkeys(part for before, now in pairs for part in moved(before, now)))
     if not found:
         return (
-            "moved: neither design, scenario nor tool; was the baseline edited, or made by another version of "
-            "a library?"
+            "moved: nothing that is recorded of design, scenario and tool; was the baseline edited, or does the "
+            "run depend on something else?"
         )
     words = ("the design", "the scenario", "the tool")
     still = [word for word in words if not any(part.startswith(word) for part in found)]

@@ -35,7 +35,8 @@ def headline(checked: Checked) -> str:
     parts = [f"{held} of {len(checked.verdicts)} expectations hold"]
     if checked.comparison and not checked.written:
         kept = sum(not change.lost for change in checked.comparison.changes)
-        parts.append(f"{kept} of {len(checked.comparison.changes)} numbers hold their baseline")
+        before = f"are as at {checked.against}" if checked.against else "hold their baseline"
+        parts.append(f"{kept} of {len(checked.comparison.changes)} numbers {before}")
     return ", ".join(parts)
 
 
@@ -58,6 +59,8 @@ def notes(checked: Checked) -> list[str]:
     path = baseline_path(checked.file)
     if checked.written:
         return [f"{checked.written}: written"]
+    if checked.against:
+        return _notes_against(checked)
     if checked.comparison is None:
         return [f"{checked.file} has no baseline; make one: fabricsim check --update {checked.file}"]
     comparison = checked.comparison
@@ -69,6 +72,16 @@ def notes(checked: Checked) -> list[str]:
     if found:
         found.append(f"bring it up to date: fabricsim check --update --reason '...' {checked.file}")
     return found
+
+
+def _notes_against(checked: Checked) -> list[str]:
+    comparison = checked.comparison
+    if comparison is None:
+        return [f"{checked.file} is not in {checked.against}: there is nothing to compare with"]
+    found = [f"better: {_one_line(change)}" for change in comparison.gained[:_MOST_ROWS]]
+    found += [f"new since {checked.against}: the point where {point}" for point in comparison.unheld]
+    found += [f"gone since {checked.against}: the point where {point}" for point in comparison.unused]
+    return [f"{checked.file}: {line}" for line in found]
 
 
 def orphans(folders: Sequence[Path]) -> list[Path]:

@@ -120,7 +120,7 @@ def test_a_baseline_edited_by_hand_is_no_ones_change(designs: Path, cli: Cli) ->
     change_baseline(designs / "inner.baseline.json", lower)
     code, out, _ = cli("check", designs / "inner.yaml")
     assert code == 1
-    assert "moved: neither design, scenario nor tool" in out
+    assert "moved: nothing that is recorded of design, scenario and tool" in out
 
 
 def test_a_number_that_is_gone_is_a_loss(designs: Path, cli: Cli) -> None:
