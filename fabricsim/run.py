@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -294,4 +294,15 @@ def versions() -> dict[str, Any]:
 
 def design_of(fabric: Fabric) -> str:
     """Return the SHA-256 of a design: the fabric, and how it routes and switches unless a scenario says otherwise."""
-    return digest_of([fabric.digest, fabric.policy, repr(fabric.model)])
+    return digest_of([fabric.digest, fabric.policy, *_unlike(fabric.model, type(fabric.model)())])
+
+
+def _unlike(value: Any, default: Any) -> list[str]:
+    """Return the fields of a value that differ from the default: a field that is added later changes no hash."""
+    found = []
+    for field in fields(value):
+        now, usual = getattr(value, field.name), getattr(default, field.name)
+        if now != usual:
+            below = _unlike(now, usual) if type(now) is type(usual) and is_dataclass(now) else [repr(now)]
+            found += [f"{field.name} {text}" for text in below]
+    return found

@@ -26,7 +26,7 @@ ROWS = [
     {"scenario"},
     {"run", "budget", "inspection"},
     {"report", "regression", "formats"},
-    {"cli"},
+    {"cli", "pytest_plugin"},
 ]
 ROW = {module: row for row, modules in enumerate(ROWS) for module in modules}
 ROOTS = {"__init__", "__main__"}  # they stand above all rows

@@ -34,8 +34,8 @@ def check(
 ) -> None:
     """Run scenarios; judge what they expect and the baselines beside them; exit 1 if one is violated."""
     from fabricsim.errors import UsageError
+    from fabricsim.regression.baseline import orphans
     from fabricsim.regression.check import check_scenario
-    from fabricsim.regression.text import orphans
 
     if reason and not update:
         raise UsageError("--reason says why a baseline changes: add --update")

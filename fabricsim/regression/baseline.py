@@ -90,6 +90,12 @@ def scenario_path(baseline: Path) -> Path | None:
     return next((path for path in beside if path.exists()), None)
 
 
+def orphans(folders: Sequence[Path]) -> list[Path]:
+    """Return the baselines in folders whose scenario is gone."""
+    paths = (path for folder in folders for path in sorted(folder.glob(f"*{SUFFIX}")))
+    return [path for path in paths if scenario_path(path) is None]
+
+
 def metrics_of(result: Result) -> dict[str, int | float]:
     """Return every metric of a result by its path: `completion_time_s`, `ar.busbw_Bps`."""
     found = dict(result.metrics)

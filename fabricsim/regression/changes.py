@@ -65,6 +65,12 @@ class Comparison:
         """The improvements, largest first."""
         return tuple(sorted((change for change in self.changes if change.outcome == "better"), key=_severity))
 
+    @property
+    def differs(self) -> bool:
+        """Whether a baseline made of the results would be another."""
+        moved = any(change.now != change.held.value for change in self.changes)
+        return moved or self.stale or bool(self.unheld or self.unused)
+
 
 def _severity(change: Change) -> tuple[float, str, str]:
     size = math.inf if math.isnan(change.share) else abs(change.share)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fabricsim.document import read_document
+from fabricsim.expectations import Expectation
 from fabricsim.regression.baseline import (
     SCHEMA,
     Baseline,
@@ -27,13 +28,14 @@ from fabricsim.scenario import Scenario
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """What became of one scenario.
+    """What became of one scenario. verdicts are those of its expectations, in order.
 
     comparison is None where there is no baseline. written is the baseline file that an update wrote, if it did.
     against is the revision that the comparison is with, empty where it is with the baseline.
     """
 
     file: Path
+    expectations: tuple[Expectation, ...]
     results: tuple[Result, ...]
     verdicts: tuple[Verdict, ...]
     comparison: Comparison | None
@@ -62,7 +64,7 @@ def check_scenario(scenario: Scenario, *, update: bool = False, reason: str = ""
     comparison = compare(held, results) if held else None
     written = _update(path, held, comparison, results, reason) if update else None
     verdicts = tuple(judge(results, scenario.expectations, beside))
-    return Checked(file, tuple(results), verdicts, comparison, written)
+    return Checked(file, scenario.expectations, tuple(results), verdicts, comparison, written)
 
 
 def check_against(scenario: Scenario, revision: str, tree: Path, root: Path) -> Checked:
@@ -78,7 +80,7 @@ def check_against(scenario: Scenario, revision: str, tree: Path, root: Path) -> 
     results = run(scenario)
     comparison = compare(make_baseline(before, f"at {revision}", held), results) if before else None
     verdicts = tuple(judge(results, scenario.expectations, beside))
-    return Checked(file, tuple(results), verdicts, comparison, against=revision)
+    return Checked(file, scenario.expectations, tuple(results), verdicts, comparison, against=revision)
 
 
 def _held(path: Path, *, update: bool) -> Baseline | None:
@@ -96,15 +98,10 @@ def _is_ours(path: Path) -> bool:
 def _update(
     path: Path, held: Baseline | None, comparison: Comparison | None, results: Sequence[Result], reason: str
 ) -> Path | None:
-    if held and comparison and not _differs(comparison):
+    if held and comparison and not comparison.differs:
         return None
     write_baseline(path, make_baseline(results, reason or _reason(comparison), held))
     return path
-
-
-def _differs(comparison: Comparison) -> bool:
-    moved = any(change.now != change.held.value for change in comparison.changes)
-    return moved or comparison.stale or bool(comparison.unheld or comparison.unused)
 
 
 def _reason(comparison: Comparison | None) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 from fabricsim.expectations import format_value, kind_of, short_name
-from fabricsim.regression.baseline import SUFFIX, baseline_path, metric_name, scenario_path
+from fabricsim.regression.baseline import baseline_path, metric_name
 from fabricsim.regression.changes import Change, Comparison
 from fabricsim.regression.check import Checked
 from fabricsim.regression.origin import attribution
@@ -82,12 +81,6 @@ def _notes_against(checked: Checked) -> list[str]:
     found += [f"new since {checked.against}: the point where {point}" for point in comparison.unheld]
     found += [f"gone since {checked.against}: the point where {point}" for point in comparison.unused]
     return [f"{checked.file}: {line}" for line in found]
-
-
-def orphans(folders: Sequence[Path]) -> list[Path]:
-    """Return the baselines in folders whose scenario is gone."""
-    paths = (path for folder in folders for path in sorted(folder.glob(f"*{SUFFIX}")))
-    return [path for path in paths if scenario_path(path) is None]
 
 
 def cells(change: Change) -> tuple[str, ...]:

@@ -84,8 +84,9 @@ def test_a_repository_with_a_program_of_its_own_runs_that(repository: Path, cli:
     (root / "fabricsim" / "__init__.py").write_text("")
     (root / "fabricsim" / "__main__.py").write_text(
         "import json\n"
-        "print(json.dumps({'name': 'x', 'engine': 'packet', 'kernel': 'old', 'seed': 0, 'digest': '',\n"
-        "                  'operations': [], 'metrics': {'completion_time_s': 1e-9}, 'provenance': {'fabricsim': '0.0.1'}}))\n"
+        "parts = {'name': 'x', 'engine': 'packet', 'kernel': 'old', 'seed': 0, 'digest': '', 'operations': []}\n"
+        "parts |= {'metrics': {'completion_time_s': 1e-9}, 'provenance': {'fabricsim': '0.0.1'}}\n"
+        "print(json.dumps(parts))\n"
     )
     git(root, "add", "-A")
     git(root, "commit", "-qm", "a program")
