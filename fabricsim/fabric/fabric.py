@@ -239,7 +239,11 @@ class Fabric:
             state.update(np.ascontiguousarray(array).astype("<i8").tobytes())
         state.update(
             repr(
-                [(g.first, g.shape, g.pattern, g.numbered_from, g.names, g.device.kind) for g in self.groups]
+                [
+                    (g.first, g.shape, g.pattern, g.numbered_from, g.names, g.device.kind)
+                    + ((g.missing,) if g.missing else ())
+                    for g in self.groups
+                ]
             ).encode()
         )
         return state.hexdigest()

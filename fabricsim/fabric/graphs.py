@@ -67,11 +67,10 @@ def part_graph(fabric: Fabric, path: str) -> nx.MultiGraph[str]:
     kept = np.zeros(fabric.nodes, np.bool_)
     parts: set[str] = set()
     for group in fabric.groups:
-        for index in range(group.count):
-            name = group.name(index)
-            kept[group.first + index] = name == path or name.startswith(path + "/")
-            parts.add(name.rpartition("/")[0])
+        kept[group.below(path)] = True
     if not kept.any():
+        for group in fabric.groups:
+            parts |= {group.name(index).rpartition("/")[0] for index in range(min(group.count, 4096))}
         raise InputError(
             f"{path!r} is not a part of {fabric.name}", close_match(path, sorted(parts - {""})[:512])
         )

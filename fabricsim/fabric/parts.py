@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -94,7 +96,8 @@ class Link:
 class NodeGroup:
     """Nodes first … first + count − 1, numbered row-major over `shape`; `{}` in the pattern take the coordinates.
 
-    With `numbered_from` the pattern takes one number instead: that, plus the node's place in the group.
+    With `numbered_from` the pattern takes one number instead: that, plus the node's place in the group. `missing`
+    are the places of the shape that no node takes, ascending: nodes are numbered on past them, names keep theirs.
     """
 
     first: int
@@ -104,19 +107,33 @@ class NodeGroup:
     level: str = ""
     names: tuple[str, ...] | None = None
     numbered_from: int | None = None
+    missing: tuple[int, ...] = ()
 
     @property
     def count(self) -> int:
         """How many nodes the group has."""
-        return int(np.prod(self.shape))
+        return math.prod(self.shape) - len(self.missing)
 
     def name(self, index: int) -> str:
         """Return the name of the group's node `index`, counted from its first."""
         if self.names is not None:
             return self.names[index]
+        place = index + int(np.searchsorted(self._missing_before, index, side="right"))
         if self.numbered_from is not None:
-            return self.pattern.format(self.numbered_from + index)
-        return self.pattern.format(*(int(c) for c in np.unravel_index(index, self.shape)))
+            return self.pattern.format(self.numbered_from + place)
+        return self.pattern.format(*(int(c) for c in np.unravel_index(place, self.shape)))
+
+    @cached_property
+    def _missing_before(self) -> IntArray:
+        """(missing,) of each missing place, how many nodes are before it."""
+        return np.array(self.missing, np.int64) - np.arange(len(self.missing))
+
+    def _node_at(self, place: int) -> int | None:
+        """Return the id of the node that takes a place of the shape, None where it is missing."""
+        before = bisect_left(self.missing, place)
+        if before < len(self.missing) and self.missing[before] == place:
+            return None
+        return self.first + place - before
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
@@ -138,11 +155,29 @@ class NodeGroup:
         if any(str(c) != text for c, text in zip(coordinates, match.groups(), strict=True)):
             return None  # 'npu05' is not a second name of npu5
         if self.numbered_from is not None:
-            index = coordinates[0] - self.numbered_from
-            return self.first + index if 0 <= index < self.count else None
+            place = coordinates[0] - self.numbered_from
+            return self._node_at(place) if 0 <= place < math.prod(self.shape) else None
         if any(c >= size for c, size in zip(coordinates, self.shape, strict=True)):
             return None
-        return self.first + int(np.ravel_multi_index(coordinates, self.shape))
+        return self._node_at(int(np.ravel_multi_index(coordinates, self.shape)))
+
+    def below(self, path: str) -> IntArray:
+        """Return the ids of the group's nodes that are at a path, such as `pod/cabinet3`, or below it."""
+        if self.names is not None or self.numbered_from is not None:
+            found = [i for i in range(self.count) if (self.name(i) + "/").startswith(path + "/")]
+            return self.first + np.array(found, np.int64)
+        steps = path.count("/") + 1
+        head = "/".join(self.pattern.split("/")[:steps])
+        match = re.fullmatch(r"(0|[1-9]\d*)".join(re.escape(part) for part in head.split("{}")), path)
+        coordinates = [int(text) for text in match.groups()] if match else []
+        if match is None or any(c >= size for c, size in zip(coordinates, self.shape, strict=False)):
+            return np.zeros(0, np.int64)
+        inner = math.prod(self.shape[len(coordinates) :])
+        at = 0
+        for coordinate, size in zip(coordinates, self.shape, strict=False):
+            at = at * size + coordinate
+        first, last = (bisect_left(self.missing, place) for place in (at * inner, (at + 1) * inner))
+        return self.first + np.arange(at * inner - first, (at + 1) * inner - last)
 
 
 @dataclass(frozen=True)
@@ -167,6 +202,8 @@ class LevelInfo:
     taper: down over up bandwidth of its switches, None where nothing is above them; stated_taper: what its file
     says. edges: (E, 3) the small graph, two ends and parallel links; ends from `members` on are the switches of one
     column. beside: the level whose members are joined here once more, empty where it has members of its own.
+    twisted: its wrap also advances an inner coordinate. Where copies differ, `members` and `links` are those of a
+    full one.
     """
 
     name: str
@@ -184,6 +221,7 @@ class LevelInfo:
     edges: IntArray
     beside: str = ""
     stated_taper: float = 1.0
+    twisted: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,3 +236,5 @@ class About:
     networks: Mapping[str, str] = field(default_factory=dict)
     """What each level belongs to: `package`, `scale-up` or `scale-out`; scale-up where a level is not named."""
     levels: tuple[LevelInfo, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What was chosen in building it that the file left open, one sentence each."""

@@ -83,12 +83,13 @@ def _chain(infos: Sequence[LevelInfo], index: int) -> list[LevelInfo]:
 def level_cut(fabric: Fabric) -> int | None:
     """Return the least capacity [B/s, one direction] between halves along one coordinate, from the levels alone.
 
-    None where no coordinate has an even number of members, or where the arrays are not what the levels say.
+    None where no coordinate has an even number of members, where the arrays are not what the levels say, or where
+    a wrap also advances an inner coordinate.
     Links between members of equal position do not cross unless their level is cut; switches below the cut lie
     on one side, so each tree of tiers is cut where it carries least on the way to the tier that both sides share.
     """
     infos = fabric.about.levels
-    if symmetry_of(fabric) is None:
+    if symmetry_of(fabric) is None or any(info.twisted for info in infos):
         return None
     even = [i for i, info in enumerate(infos) if not info.beside and info.members % 2 == 0]
     return min((_coordinate_cut(fabric, index) for index in even), default=None)

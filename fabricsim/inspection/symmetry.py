@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.fabric import Fabric, LevelInfo
+from fabricsim.fabric import Fabric, LevelInfo, NodeGroup
 
 IntArray = NDArray[np.int64]
 _DENSE: Final = 2**22
@@ -51,6 +51,9 @@ def symmetry_of(fabric: Fabric) -> Symmetry | None:
         classes[part] = found + known
         known += count
         first = last
+    beyond = slice(2 * first, fabric.channels)
+    ends = [orbits[fabric.channel_src[beyond]], orbits[fabric.channel_dst[beyond]]]
+    classes[beyond] = _compact(ends)[0] + known
     _, targets, sizes = np.unique(orbits[: fabric.ranks], return_index=True, return_counts=True)
     return Symmetry(targets.astype(np.int64), sizes.astype(np.int64), classes)
 
@@ -62,13 +65,19 @@ def _regular(fabric: Fabric) -> bool:
         return False
     if math.prod(info.members for info in infos if not info.beside) != fabric.ranks:
         return False
-    if fabric.nodes != fabric.ranks + sum(info.copies * info.planes * info.switches for info in infos):
+    switched = sum(info.copies * info.planes * info.switches for info in infos)
+    if fabric.nodes != fabric.ranks + switched + sum(group.count for group in _attached(fabric)):
         return False
-    per_level = np.bincount(fabric.level, minlength=len(infos))
+    per_level = np.bincount(fabric.level, minlength=len(infos))[: len(infos)]
     if any(info.copies * info.links != n for info, n in zip(infos, per_level.tolist(), strict=True)):
         return False
     plain = all((info.planes > 0) == (info.rule in _SWITCHED) for info in infos if info.links)
     return plain and bool(np.all(np.diff(fabric.level) >= 0))
+
+
+def _attached(fabric: Fabric) -> list[NodeGroup]:
+    """Return the groups of nodes without a rank that hang on all switches of the copies of a level."""
+    return [group for group in fabric.groups if "." in group.level]
 
 
 # -- small graphs ------------------------------------------------------------------------------------------
@@ -187,6 +196,12 @@ def _node_orbits(fabric: Fabric) -> IntArray:
             kinds = int(own[info.name].max()) + 1
             parts.append((known + copy[:, None] * kinds + own[info.name]).reshape(-1))
             known += (int(copy.max()) + 1) * kinds
+    names = [info.name for info in infos]
+    for group in _attached(fabric):
+        index = names.index(group.level.split(".")[0])
+        copy = _place_orbits(coordinates(infos, index + 1, len(infos)))
+        parts.append(known + np.repeat(copy, group.count // len(copy)))
+        known += int(copy.max()) + 1
     return np.concatenate(parts)
 
 

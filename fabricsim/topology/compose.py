@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from fabricsim.errors import FaultList, InputError
 from fabricsim.fabric import About, Device, Fabric, LevelInfo, Link, NodeGroup
 from fabricsim.model import Model
+from fabricsim.topology.absent import check_ragged, kept, present
+from fabricsim.topology.annex import Annex, annexes
 from fabricsim.topology.level import Level, base, size
 from fabricsim.topology.wiring import Tier, Wiring, fault, wire
 
@@ -66,27 +68,60 @@ def _composed(
     ranks = size(levels)
     wirings, tiers = _wired(levels, ranks)
     _check_ports(levels, wirings, tiers, device)
-    classes = list(dict.fromkeys(level.link for level in levels if level.link is not None))
-    counts = [len(wiring.src) for wiring in wirings]
-    of_level = [classes.index(level.link) if level.link is not None else 0 for level in levels]
-    return Fabric(
+    beyond = annexes(levels, wirings, tiers, ranks + sum(_tier_size(levels, tier) for tier in tiers.values()))
+    strands = _strands(levels, wirings, beyond)
+    classes = list(dict.fromkeys(strand.link for strand in strands)) or [Link("none", 1, 0.0)]
+    counts = [len(strand.src) for strand in strands]
+    names = [level.name for level in levels] + [_annex_name(levels, annex) for annex in beyond if annex.of]
+    fabric = Fabric(
         name,
-        _groups(levels, device, naming, tiers),
-        tuple(classes) or (Link("none", 1, 0.0),),
-        _joined([wiring.src for wiring in wirings]),
-        _joined([wiring.dst for wiring in wirings]),
-        np.repeat(np.array(of_level, np.int32), counts),
-        np.repeat(np.arange(len(levels), dtype=np.int16), counts),
-        _joined([wiring.plane for wiring in wirings]),
-        tuple(level.name for level in levels),
+        (*_groups(levels, device, naming, tiers), *_annex_groups(levels, naming, ranks, beyond)),
+        tuple(classes),
+        _joined([strand.src for strand in strands]),
+        _joined([strand.dst for strand in strands]),
+        np.repeat(np.array([classes.index(strand.link) for strand in strands], np.int32), counts),
+        np.repeat(np.array([names.index(strand.level) for strand in strands], np.int16), counts),
+        _joined([strand.plane for strand in strands]),
+        tuple(names),
         policy,
         model,
-        _about(about, levels, wirings, tiers),
+        _about(about, levels, wirings, tiers, beyond),
     )
+    if any(level.ragged for level in levels):
+        return kept(fabric, present(levels, fabric))
+    return fabric
+
+
+@dataclass(frozen=True, eq=False)
+class _Strand:
+    """The links of one class in one level: (links,) ends and planes."""
+
+    level: str
+    link: Link
+    src: NDArray[np.int64]
+    dst: NDArray[np.int64]
+    plane: NDArray[np.int64] | NDArray[np.int32]
+
+
+def _strands(levels: Sequence[Level], wirings: Sequence[Wiring], beyond: Sequence[Annex]) -> list[_Strand]:
+    """Return the links level by level, those of attachments last; circuits take the place of their level's links."""
+    circuits = {annex.index: annex for annex in beyond if annex.of is None}
+    found = []
+    for index, (level, wiring) in enumerate(zip(levels, wirings, strict=True)):
+        if level.link is not None:
+            of = circuits.get(index, wiring)
+            found.append(_Strand(level.name, level.link, of.src, of.dst, of.plane))
+    attached = [annex for annex in beyond if annex.of is not None]
+    found.extend(_Strand(_annex_name(levels, a), a.link, a.src, a.dst, a.plane) for a in attached)
+    return found
 
 
 def _joined(columns: Sequence[NDArray[np.int64] | NDArray[np.int32]]) -> NDArray[np.int64]:
-    return np.concatenate(columns).astype(np.int64, copy=False)
+    return np.concatenate([*columns, np.zeros(0, np.int64)]).astype(np.int64, copy=False)
+
+
+def _tier_size(levels: Sequence[Level], tier: Tier) -> int:
+    return tier.per_copy * size(levels[tier.index + 1 :])
 
 
 def _wired(levels: Sequence[Level], ranks: int) -> tuple[list[Wiring], dict[str, Tier]]:
@@ -98,7 +133,7 @@ def _wired(levels: Sequence[Level], ranks: int) -> tuple[list[Wiring], dict[str,
         wirings.append(wiring)
         if wiring.tier is not None:
             tiers[level.name] = wiring.tier
-            first += wiring.tier.per_copy * size(levels[index + 1 :])
+            first += _tier_size(levels, wiring.tier)
     return wirings, tiers
 
 
@@ -119,6 +154,9 @@ def check_levels(levels: Sequence[Level], naming: Naming) -> None:
                 _check_words(levels, index, naming)
             if level.members < 1:
                 raise fault(index, "members", f"{level.members} members are too few", "give 1 or more")
+        if level.ragged:
+            with faults.at(index, "members"):
+                check_ragged(levels, index)
     faults.raise_if_any()
     ranks = size(levels)
     if ranks > MAX_RANKS:
@@ -162,7 +200,7 @@ def _check_radix(levels: Sequence[Level], index: int, wirings: Sequence[Wiring],
     level = levels[index]
     pairs = zip(levels, wirings, strict=True)
     up = sum(wiring.ports for outer, wiring in pairs if outer.uplinks_of == level.name)
-    down = int(tier.down.max(initial=0))
+    down = int(tier.down.max(initial=0)) + sum(item.count * item.links for item in level.attach)
     if level.switch.ports is not None and down + up > level.switch.ports:
         what = f"each switch needs {down + up} ports, {down} down and {up} up"
         raise fault(index, "switch", what, f"{level.switch.name} has {level.switch.ports}")
@@ -208,17 +246,50 @@ def _switch_group(levels: Sequence[Level], level: Level, tier: Tier, ranks: int 
     return NodeGroup(tier.first, shape, path + "{}-{}", level.switch, level.name)
 
 
+def _annex_name(levels: Sequence[Level], annex: Annex) -> str:
+    assert annex.of is not None
+    return f"{levels[annex.index].name}.{annex.of.name}"
+
+
+def _annex_groups(
+    levels: Sequence[Level], naming: Naming, ranks: int, beyond: Sequence[Annex]
+) -> list[NodeGroup]:
+    found = []
+    for annex in beyond:
+        level = levels[annex.index]
+        name = _annex_name(levels, annex) if annex.of else level.name
+        copies = tuple(outer.members for outer in reversed(levels[annex.index + 1 :]) if outer.beside is None)
+        if naming.flat:
+            shape: tuple[int, ...] = (math.prod(copies) * annex.each,)
+            pattern, number = "sw{}", annex.first - ranks
+            found.append(NodeGroup(annex.first, shape, pattern, annex.device, name, numbered_from=number))
+        else:
+            word = annex.of.name if annex.of else "ocs"
+            pattern = f"{_path(levels, annex.index)}/{word}{{}}"
+            found.append(NodeGroup(annex.first, (*copies, annex.each), pattern, annex.device, name))
+    return found
+
+
 # -- what is told of the levels ----------------------------------------------------------------------------
 
 
 def _about(
-    about: About, levels: Sequence[Level], wirings: Sequence[Wiring], tiers: Mapping[str, Tier]
+    about: About,
+    levels: Sequence[Level],
+    wirings: Sequence[Wiring],
+    tiers: Mapping[str, Tier],
+    beyond: Sequence[Annex],
 ) -> About:
     tapers = _tapers(levels, wirings, tiers)
     infos = [
         _info(levels, index, wiring, tapers.get(levels[index].name)) for index, wiring in enumerate(wirings)
     ]
     networks = {level.name: level.network for level in levels if level.network != "scale-up"}
+    networks |= {
+        _annex_name(levels, annex): levels[annex.index].network
+        for annex in beyond
+        if annex.of and levels[annex.index].network != "scale-up"
+    }
     return replace(about, tapers=tapers, networks={**about.networks, **networks}, levels=tuple(infos))
 
 
@@ -250,5 +321,5 @@ def _info(levels: Sequence[Level], index: int, wiring: Wiring, taper: float | No
         level.name, level.rule, copies, wiring.members, level.uplinks_of or "", wiring.points,
         tier.columns if tier else 0, tier.switches if tier else 0, len(wiring.src) // copies, taper,
         level.link.name if level.link else "", level.network, wiring.edges, level.beside or "",
-        float(level.taper),
+        float(level.taper), bool(level.twist),
     )  # fmt: skip

@@ -214,11 +214,43 @@ def _one_or_more(value: object) -> tuple[Expression, ...]:
     return (parse_expression(value),)
 
 
+def _members(value: object) -> tuple[Expression, ...]:
+    if isinstance(value, list | tuple) and len(value) < 2:
+        raise InputError(
+            f"has {len(value)} entries", "write one number, or one for each copy in the level above"
+        )
+    return _one_or_more(value)
+
+
+class AttachPart(Part):
+    """attach, one entry: nodes that hang on the switches of every copy of a level, and have no rank."""
+
+    name: Word = Field(description="what they are called in node names, such as cpu")
+    device: DeviceRef = Field(description="what they are, with kind: cpu, nic or spare")
+    count: Number | None = Field(None, description="how many in each copy; 1 if absent, 0 for none")
+    link: LinkRef = Field(description="the links to each of the copy's switches")
+    links: Number | None = Field(None, description="parallel links to each of them; 1 if absent")
+
+
 class LevelPart(Part):
     """levels, one entry: copies of the level below (of NPUs, for the first), and which of them meet."""
 
     name: Word = Field(description="what one copy of this level is called, such as board")
-    members: Number | None = Field(None, description="how many copies of the level below it holds")
+    when: Number | None = Field(
+        None, description="what must hold for the level to exist, such as 'tiers > 2'"
+    )
+    members: (
+        Annotated[
+            tuple[Expression, ...],
+            PlainValidator(checked(_members)),
+            WithJsonSchema({"type": ["number", "string", "array"]}),
+        ]
+        | None
+    ) = Field(
+        None,
+        description="how many copies of the level below it holds; a list gives one number for each copy in the level "
+        "above",
+    )
     beside: Word | None = Field(
         None, description="in place of members: the inner level whose members a second network joins here"
     )
@@ -258,6 +290,13 @@ class LevelPart(Part):
         "scale-up", description="what its links count as: inside a package, scale-up or scale-out"
     )
     graph: GraphPart | None = Field(None, description="rule graph: which members meet")
+    through: SwitchRef | None = Field(
+        None, description="the circuit switch that every link runs through, a record by name or its keys"
+    )
+    twist: dict[Word, Number] = Field(
+        default_factory=dict, description="ring: by how many members its wrap also advances an inner level"
+    )
+    attach: ListOf[AttachPart] = Field((), description="nodes without a rank on every switch of a copy")
 
 
 class RoutingPart(Part):
@@ -270,6 +309,26 @@ def _parameter(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise InputError(f"{shown(value)} is neither a number nor text", "write a number, or a quantity")
     return value
+
+
+def _end(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise InputError(
+            f"{shown(value)} is neither a node nor a number", "write [a, b], or [a, b, how many]"
+        )
+    return str(value)
+
+
+End = Annotated[str, PlainValidator(checked(_end)), WithJsonSchema({"type": ["string", "integer"]})]
+
+
+class WithoutPart(Part):
+    """without: what the machine lacks of what its levels make."""
+
+    nodes: ListOf[Word] = Field((), description="paths: what is at or below them is left out")
+    links: ListOf[ListOf[End]] = Field(
+        (), description="dead ports: [a, b] for all links of two nodes, [a, b, n] for n of them"
+    )
 
 
 class TopologyPart(Part):
@@ -288,10 +347,18 @@ class TopologyPart(Part):
     device: DeviceRef = Field(
         default_factory=lambda: DevicePart.model_validate({}), description="what each NPU is"
     )
+    auto: dict[str, dict[str, Number]] = Field(
+        default_factory=dict,
+        description="what a parameter that is `auto` becomes: the first number whose condition holds",
+    )
     budget: dict[str, Number] = Field(default_factory=dict, description="what must hold for every setting")
     levels: Annotated[ListOf[LevelPart], Field(min_length=1)] = Field(
-        description="the levels, innermost first"
+        (), description="the levels, innermost first"
     )
+    unavailable: str = Field(
+        "", description="in place of levels: why a machine that is listed cannot be loaded"
+    )
+    without: WithoutPart | None = Field(None, description="nodes and links that are left out")
     links: dict[str, LinkPart] = Field(default_factory=dict)
     switches: dict[str, SwitchPart] = Field(default_factory=dict)
     devices: dict[str, DevicePart] = Field(default_factory=dict)

@@ -17,6 +17,17 @@ SWITCH: Final = Device("switch", "switch", forwards=True)
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """So many nodes beside the members of each copy, each with `links` links to every switch of the copy."""
+
+    name: str
+    device: Device
+    count: int
+    link: Link
+    links: int = 1
+
+
+@dataclass(frozen=True)
 class Level:
     """One level. Whatever is None follows from the rest.
 
@@ -25,7 +36,9 @@ class Level:
     place of the NPUs. uplinks: links up from each of those; else as many as its `taper` leaves. taper: down
     over up bandwidth of this level's switches. join: all columns reach the same switches. graph: the graph
     of rule `graph`. beside: the inner level whose members are joined here once more, by a network of its own;
-    such a level makes no copies and no part of a name.
+    such a level makes no copies and no part of a name. ragged: members of each copy in the level above, where they
+    differ; `members` is then the largest. through: the circuit switch that every link runs through. twist: (inner
+    level, by how many of its members) that a ring's wrap also advances. attach: nodes beside the members.
     """
 
     name: str
@@ -44,6 +57,10 @@ class Level:
     network: str = "scale-up"
     graph: nx.Graph[Any] | None = None
     beside: str | None = None
+    ragged: tuple[int, ...] = ()
+    through: Device | None = None
+    twist: tuple[tuple[str, int], ...] = ()
+    attach: tuple[Attachment, ...] = ()
 
     @property
     def factor(self) -> int:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from fractions import Fraction
-from typing import Any, Final
+from typing import Any
 
-import networkx as nx
+import numpy as np
 from pydantic import BaseModel
 
 from fabricsim.errors import Fault, FaultList, InputError, close_match
-from fabricsim.fabric import About, Evidence, Fabric
+from fabricsim.fabric import About, Device, Evidence, Fabric
 from fabricsim.model import Endpoint, Model
+from fabricsim.topology.absent import without
 from fabricsim.topology.compose import COUNTED_WORD, NAME_RIGHT, Naming, check_levels, compose
 from fabricsim.topology.evidence import evidence_of
 from fabricsim.topology.expressions import Expression
-from fabricsim.topology.grammar import GraphPart, LevelPart, TopologyPart
-from fabricsim.topology.level import SWITCH, Level
+from fabricsim.topology.grammar import TopologyPart
+from fabricsim.topology.level import Level
+from fabricsim.topology.level_parts import levels_of, renumbered
 from fabricsim.topology.parameters import Parameters, check_used, parameters_of
 from fabricsim.topology.records import KINDS, Book, RecordPart, book_of
-from fabricsim.topology.rules import SWITCHED, circulant, random_regular, stated_graph
 
 
 def build(
@@ -31,7 +31,13 @@ def build(
     value: the plain mapping that `part` was read from; name: what to call a machine that states no name. Raises
     InputError keyed by path in the file, those of settings below `set`.
     """
-    parameters = parameters_of(part.parameters, settings or {})
+    if part.unavailable:
+        raise InputError(
+            f"there is nothing to load: {part.unavailable}", "write a file of your own assumptions"
+        )
+    if not part.levels:
+        raise InputError([Fault("is missing", "add it: the levels, innermost first", ("levels",))])
+    parameters = parameters_of(part.parameters, settings or {}, part.auto)
     try:
         return _built(part, value, name, parameters)
     except InputError as error:
@@ -54,24 +60,58 @@ def _built(part: TopologyPart, value: Mapping[str, Any], name: str, parameters: 
             raise InputError([Fault(f"{device.kind!r} has no rank", "state kind: npu", ("kind",))])
         if not COUNTED_WORD.fullmatch(unit):
             raise InputError([Fault(f"{unit!r} cannot be part of a node's name", NAME_RIGHT, ("unit",))])
-    levels = _levels(part, book, faults)
+    levels = levels_of(part, book, faults)
     faults.raise_if_any()
     with faults.at("levels"):
-        check_levels(levels, Naming(unit))
+        _check_names(levels, unit)
     with faults.at():
         own = evidence_of(value, part.evidence)
     faults.raise_if_any()
     evidence = (*own, *_records_evidence(part, book, faults))
     faults.raise_if_any()
-    about = About(part.title, part.vendor_sum, evidence)
-    fabric = compose(
-        part.name or name, levels, device, naming=Naming(unit), about=about, model=_model(part, levels),
-        policy=part.routing.policy if part.routing else "minimal",
-    )  # fmt: skip
+    about = About(part.title, part.vendor_sum, evidence, notes=parameters.notes)
+    with faults.at("levels"):
+        fabric = _composed(part, name, levels, device, unit, about)
+    faults.raise_if_any()
+    if part.without is not None:
+        with faults.at("without"):
+            fabric = without(fabric, part.without.nodes, part.without.links)
+        faults.raise_if_any()
     if parameters.changed:
         return fabric  # what is published holds for the machine as shipped
     _check_counts(part, fabric)
     return replace(fabric, about=replace(fabric.about, counts=dict(part.counts)))
+
+
+def _check_names(levels: Mapping[int, Level], unit: str) -> None:
+    try:
+        check_levels(list(levels.values()), Naming(unit))
+    except InputError as error:
+        raise renumbered(error, list(levels)) from None
+
+
+def _composed(
+    part: TopologyPart, name: str, levels: Mapping[int, Level], device: Device, unit: str, about: About
+) -> Fabric:
+    """Return the levels composed. Raises InputError keyed by the index of a level in the file."""
+    policy = part.routing.policy if part.routing else "minimal"
+    own = list(levels.values())
+    try:
+        return compose(
+            part.name or name,
+            own,
+            device,
+            naming=Naming(unit),
+            about=about,
+            model=_model(part, own),
+            policy=policy,
+        )
+    except InputError as error:
+        bare = [
+            replace(fault, key=fault.key[1:] if fault.key[:1] == ("levels",) else fault.key)
+            for fault in error.faults
+        ]
+        raise renumbered(InputError(bare), list(levels)) from None
 
 
 def _check_budget(part: TopologyPart, parameters: Parameters, faults: FaultList) -> None:
@@ -109,114 +149,15 @@ def _model(part: TopologyPart, levels: Sequence[Level]) -> Model:
     return Model(endpoint=endpoint, **{**agreed, **stated})
 
 
-# -- levels ------------------------------------------------------------------------------------------------
-
-
-def _levels(part: TopologyPart, book: Book, faults: FaultList) -> list[Level]:
-    found: list[Level] = []
-    for index, level in enumerate(part.levels):
-        with faults.at("levels", index):
-            found.append(_level(level, book, found))
-    return found
-
-
-def _level(part: LevelPart, book: Book, inner: Sequence[Level]) -> Level:
-    _check_keys(part)
-    numbers, faults = book.parameters.numbers, FaultList()
-    found: dict[str, Any] = {"members": _members_beside(part, inner), "beside": part.beside}
-    for key in ("members", "planes", "switches", "uplinks"):
-        stated: Expression | None = getattr(part, key)
-        if stated is not None:
-            with faults.at(key):
-                found[key] = stated.whole(numbers)
-    if part.ports is not None:
-        with faults.at("ports"):
-            found["ports"] = tuple(item.whole(numbers) for item in part.ports)
-    if part.taper is not None:
-        with faults.at("taper"):
-            found["taper"] = _taper(part.taper, numbers)
-    if part.link is not None:
-        with faults.at("link"):
-            found["link"] = book.link(part.link, part.name)
-    with faults.at("switch"):
-        found["switch"] = book.switch(part.switch, f"{part.name}-switch") if part.switch else SWITCH
-    if part.graph is not None:
-        with faults.at("graph"):
-            found["graph"] = _graph(part.graph, found["members"])
-    faults.raise_if_any()
-    return Level(
-        part.name, part.rule, uplinks_of=part.uplinks_of, join=part.join, tag=part.tag, network=part.network,
-        **found,
-    )  # fmt: skip
-
-
-def _members_beside(part: LevelPart, inner: Sequence[Level]) -> int:
-    """Return the members of the level that this one stands beside, 1 where it has its own."""
-    if (part.beside is None) == (part.members is None):
-        state = "is missing" if part.members is None else "is stated, and beside too"
-        raise InputError(
-            [Fault(state, "write members, or beside: the level whose members meet", ("members",))]
-        )
-    known = {level.name: level.members for level in inner}
-    if part.beside is not None and part.beside not in known:
-        what = f"{part.beside!r} is not an inner level"
-        raise InputError([Fault(what, close_match(part.beside, known), ("beside",))])
-    return known[part.beside] if part.beside is not None else 1
-
-
-def _taper(stated: Expression, numbers: Mapping[str, Fraction]) -> Fraction:
-    taper = stated.value(numbers)
-    if taper <= 0:
-        raise InputError(f"{stated.told(taper)}, which is not above zero", "write down : up, such as 2")
-    return taper
-
-
-_NEEDS: Final[Mapping[str, tuple[str, Callable[[LevelPart], bool]]]] = {
-    "planes": ("rule: switched on NPUs", lambda p: p.rule == "switched" and p.uplinks_of is None),
-    "switch": ("a rule with switches", lambda p: p.rule in SWITCHED),
-    "switches": ("a rule with switches", lambda p: p.rule in SWITCHED),
-    "taper": ("a rule with switches", lambda p: p.rule in SWITCHED),
-    "tag": ("a rule with switches", lambda p: p.rule in SWITCHED),
-    "uplinks": ("rule: switched with uplinks_of", lambda p: p.uplinks_of is not None and p.rule in SWITCHED),
-    "join": ("rule: switched with uplinks_of", lambda p: p.uplinks_of is not None and p.rule in SWITCHED),
-    "graph": ("rule: graph", lambda p: p.rule == "graph"),
-    "ports": ("a rule that has neighbours of equal number", lambda p: p.rule not in ("none", "graph")),
-    "link": ("a rule that joins members", lambda p: p.rule != "none"),
-    "uplinks_of": ("a rule that joins members", lambda p: p.rule != "none"),
-}
-"""What a key needs beside it to have an effect: in words, and as a check of the level."""
-
-
-def _check_keys(part: LevelPart) -> None:
-    idle = [key for key in part.model_fields_set if key in _NEEDS and not _NEEDS[key][1](part)]
-    if idle:
-        raise InputError([Fault("has no effect here", f"it needs {_NEEDS[key][0]}", (key,)) for key in idle])
-
-
-def _graph(part: GraphPart, members: int) -> nx.Graph[Any]:
-    stated = part.model_fields_set
-    if part.edges is not None and stated == {"edges"}:
-        wrong = [edge for edge in part.edges if len(edge) not in (2, 3)]
-        if wrong:
-            raise InputError(f"{list(wrong[0])} is not an edge", "write [a, b], or [a, b, links]")
-        return stated_graph(members, list(part.edges))
-    if part.generator == "circulant" and part.offsets is not None and stated == {"generator", "offsets"}:
-        return circulant(members, list(part.offsets))
-    if part.degree is not None and part.seed is not None and stated == {"generator", "degree", "seed"}:
-        return random_regular(members, part.degree, part.seed)
-    right = (
-        "write edges, or generator: circulant with offsets, or generator: random-regular with degree and seed"
-    )
-    raise InputError("does not state one graph", right)
-
-
 # -- what else a file says -----------------------------------------------------------------------------------
 
 
 def _used(part: TopologyPart) -> set[str]:
     """Return every name that an expression, a quantity or a reference of the file may mean."""
     found: set[str] = set()
-    pending: list[object] = [getattr(part, key) for key in ("device", "budget", "levels", *KINDS.values())]
+    pending: list[object] = [
+        getattr(part, key) for key in ("device", "budget", "auto", "levels", *KINDS.values())
+    ]
     while pending:
         item = pending.pop()
         if isinstance(item, Expression):
@@ -235,7 +176,9 @@ def _used(part: TopologyPart) -> set[str]:
 def _records_evidence(part: TopologyPart, book: Book, faults: FaultList) -> list[Evidence]:
     """Return the evidence of the records that the machine uses, shared or its own, each once."""
     refs: list[RecordPart] = [part.device]
-    refs += [ref for level in part.levels for ref in (level.link, level.switch) if ref is not None]
+    for level in part.levels:
+        refs += [ref for ref in (level.link, level.switch, level.through) if ref is not None]
+        refs += [ref for item in level.attach for ref in (item.device, item.link)]
     used = dict.fromkeys((KINDS[type(ref)], name) for ref in refs for name, _ in book.chain(ref))
     found: list[Evidence] = []
     for kind, name in used:
@@ -262,18 +205,24 @@ def _plain(value: object) -> object:
 
 
 def built_counts(fabric: Fabric) -> dict[str, int]:
-    """Return what `counts:` may state of a fabric: npus, packages, switches, links; of each level, and in all."""
+    """Return what `counts:` may state of a fabric: npus, packages, switches, links; of each level, and in all.
+
+    What is attached to a level counts by its name: four a node called cpu are `node.cpus`.
+    """
     counts = {
         "npus": fabric.ranks,
         "packages": fabric.ranks // fabric.device(0).per_package,
         "switches": fabric.switches,
         "links": fabric.link_count,
     }
-    for info in fabric.about.levels:
-        counts[f"{info.name}.copies"] = info.copies
-        counts[f"{info.name}.links"] = info.copies * info.links
-        counts[f"{info.name}.switches"] = info.copies * info.planes * info.switches
-    return counts
+    links = np.bincount(fabric.level, minlength=len(fabric.levels)).tolist()
+    for name, count in zip(fabric.levels, links, strict=True):
+        own = [group for group in fabric.groups if group.level == name]
+        counts[f"{name}.links"] = count
+        counts[f"{name}.switches"] = sum(group.count for group in own if group.device.kind == "switch")
+        counts |= {f"{name}.circuits": group.count for group in own if group.device.kind == "ocs"}
+        counts |= {f"{name}s": group.count for group in own if group.device.kind not in ("switch", "ocs")}
+    return counts | {f"{info.name}.copies": info.copies for info in fabric.about.levels}
 
 
 def _check_counts(part: TopologyPart, fabric: Fabric) -> None:

@@ -91,7 +91,7 @@ def wire(levels: Sequence[Level], index: int, tiers: Mapping[str, Tier], first: 
         raise fault(index, "link", "is missing", "name a link, or state bandwidth and latency")
     if level.rule in SWITCHED:
         return _switched(levels, place, first)
-    return _product(place)
+    return _product(levels, place)
 
 
 def fault(index: int, key: str, what: str, right: str = "") -> InputError:
@@ -135,9 +135,13 @@ def _edges(level: Level, index: int, switches: int = 0) -> IntArray:
 # -- product rules: k-th point to k-th point ---------------------------------------------------------------
 
 
-def _product(place: Place) -> Wiring:
+def _product(levels: Sequence[Level], place: Place) -> Wiring:
     level = place.level
     edges = _edges(level, place.index)
+    if level.ragged and level.rule == "ring":
+        return _ragged_rings(place, edges)
+    if level.twist:
+        return _twisted_rings(levels, place, edges)
     degree = np.bincount(edges[:, :2].reshape(-1), np.tile(edges[:, 2:], 2).reshape(-1), level.members)
     most = int(degree.max(initial=0))
     each = _per_neighbour(level, place, most)
@@ -149,6 +153,54 @@ def _product(place: Place) -> Wiring:
     count = np.broadcast_to(edges[:, 2, None] * each, src.shape).reshape(-1)
     src, dst = np.repeat(src.reshape(-1), count), np.repeat(dst.reshape(-1), count)
     return Wiring(src, dst, np.full(len(src), -1, np.int32), edges, level.members, place.points, most * each)
+
+
+def _ragged_rings(place: Place, edges: IntArray) -> Wiring:
+    """Return rings of unequal length: lines whose last links go with members that are absent, and their wraps."""
+    level = place.level
+    each = _per_neighbour(level, place, 2)
+    lines = edges[edges[:, 1] - edges[:, 0] == 1]
+    _limit(place.index, place.copies * place.points * each * level.members)
+    sizes = np.resize(np.array(level.ragged, np.int64), place.copies)
+    copy = np.repeat(np.arange(place.copies), len(lines))
+    low, high = np.tile(lines[:, 0], place.copies), np.tile(lines[:, 1], place.copies)
+    wraps = np.flatnonzero(sizes > 2)
+    copy, low = np.append(copy, wraps), np.append(low, np.zeros_like(wraps))
+    high = np.append(high, sizes[wraps] - 1)
+    src, dst = (
+        (
+            place.first + (copy * level.members + end)[:, None] * place.points + np.arange(place.points)
+        ).reshape(-1)
+        for end in (low, high)
+    )
+    src, dst = np.repeat(src, each), np.repeat(dst, each)
+    return Wiring(src, dst, np.full(len(src), -1, np.int32), edges, level.members, place.points, 2 * each)
+
+
+def _twisted_rings(levels: Sequence[Level], place: Place, edges: IntArray) -> Wiring:
+    """Return rings whose wrap, from the last member to the first, also advances inner coordinates.
+
+    Two members have a wrap of their own then, since it leads elsewhere than the link beside it.
+    """
+    level, n, points = place.level, place.level.members, place.points
+    each = _per_neighbour(level, place, 2)
+    member, point = np.arange(n - 1)[:, None], np.arange(points)
+    first = np.append((member * points + point).reshape(-1), (n - 1) * points + point)
+    second = np.append(((member + 1) * points + point).reshape(-1), _advanced(levels, place))
+    copy = place.first + np.arange(place.copies)[:, None] * n * points
+    src, dst = np.repeat((copy + first).reshape(-1), each), np.repeat((copy + second).reshape(-1), each)
+    return Wiring(src, dst, np.full(len(src), -1, np.int32), edges, n, points, 2 * each)
+
+
+def _advanced(levels: Sequence[Level], place: Place) -> IntArray:
+    """Return (points,) where the wrap of each point of a member leads in the first member."""
+    point = np.arange(place.points)
+    for name, step in place.level.twist:
+        index = next(i for i, level in enumerate(levels) if level.name == name)
+        stride, members = size(levels[:index]), levels[index].members
+        own = point // stride % members
+        point = point + ((own + step) % members - own) * stride
+    return point
 
 
 def _per_neighbour(level: Level, place: Place, most: int) -> int:
@@ -227,6 +279,9 @@ def _uplinks(levels: Sequence[Level], place: Place) -> int:
         return level.uplinks
     if len(np.unique(below.down)) > 1:
         what = f"the switches of {level.uplinks_of} have unequal numbers of links down"
+        raise fault(place.index, "uplinks", what, "state uplinks: a number for each switch")
+    if any(inner.ragged for inner in levels[: below.index + 1]):
+        what = f"the switches of {level.uplinks_of} have links down to copies of unequal size"
         raise fault(place.index, "uplinks", what, "state uplinks: a number for each switch")
     down, taper = int(below.down[0]), levels[below.index].taper
     found = Fraction(down * below.link.bandwidth) / (taper * level.link.bandwidth)
