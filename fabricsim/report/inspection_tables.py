@@ -89,7 +89,7 @@ def cables_table(figures: Sequence[Figures]) -> TextTable:
     """Return one row per medium with the cables of each topology and their share; links on boards are no cables."""
     media = [medium for medium in _MEDIA if any(medium in column["cables"] for column in figures)]
     rows = [(_MEDIA[medium], *(_share(column["cables"], medium) for column in figures)) for medium in media]
-    lanes = [column.get("cable_lanes") for column in figures]
+    lanes = [column["cable_lanes"] for column in figures]
     rows += [
         (f"lanes, {_MEDIA[medium]}", *(_share(column or {}, medium) for column in lanes))
         for medium in media
