@@ -169,6 +169,8 @@ def test_plans_and_topologies_are_shown_with_units() -> None:
         "npus": 8,
         "bisection_Bps": 5e9,
         "cables": {"copper": 3},
+        "cable_lanes": None,
+        "scale_up_injection_raw_Bps": None,
         "tiers": [],
         "lint": ["odd"],
         "mean_hops": None,
