@@ -48,6 +48,7 @@ EXAMPLES: Final = {
     "size": "write a size such as '64 KiB' or '1 MB'",
     "bandwidth": "write a bandwidth such as '400 Gbit/s' or '50 GB/s'",
     "time": "write a time such as '2 us' or '350 ns'",
+    "length": "write a length such as '60 cm' or '2.4 m'",
     "share": "write a share such as '95 %' or 0.95",
     "flops": "write operations a second, such as '989 TFLOP/s' or '4 PFLOP/s'",
 }
@@ -124,6 +125,22 @@ def parse_flops(value: object) -> int:
     return round(number * _PREFIX[match["prefix"] or ""])
 
 
+_METRES: Final = {
+    "mm": Fraction(1, 1000),
+    "cm": Fraction(1, 100),
+    "m": Fraction(1),
+    "km": Fraction(1000),
+}
+
+
+def parse_length(value: object) -> float:
+    """Return a length in metres, from `60 cm` or `2.4 m`."""
+    number, unit = _split(value, "length")
+    if unit not in _METRES:
+        raise _unit_fault(value, unit, "length")
+    return float(number * _METRES[unit])
+
+
 def parse_share(value: object) -> float:
     """Return a share between 0 and 1, written as `95 %` or `0.95`."""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -143,6 +160,7 @@ PARSERS: Final = {
     "bandwidth": parse_bandwidth,
     "time": parse_time,
     "share": parse_share,
+    "length": parse_length,
     "flops": parse_flops,
 }
 """The parser of each kind of quantity, by name."""

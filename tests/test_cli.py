@@ -216,3 +216,20 @@ def test_the_module_runs_as_a_program() -> None:
         [sys.executable, "-m", "fabricsim", "--version"], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip().count(".") == 2
+
+
+def test_cables_are_written_once_and_verified(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "cables.csv"
+    code, _, err = cli("inspect", "gb200-nvl72", "--cables", file)
+    assert code == 0
+    assert "cables: 1296 in" in err
+    assert cli("inspect", "gb200-nvl72", "--cables", file)[0] == 2
+    assert cli("inspect", "gb200-nvl72", "--cables", file, "--force")[0] == 0
+    code, out, _ = cli("inspect", "gb200-nvl72", "--verify-cables", file)
+    assert (code, out) == (0, "all 1296 cables are as planned\n")
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(lines[:-1]) + "\n")
+    code, out, _ = cli("inspect", "gb200-nvl72", "--verify-cables", file)
+    assert code == 1
+    assert out.startswith("missing: cable 1295 from ")
+    assert cli("inspect", "gb200-nvl72", "hgx-h100", "--cables", file, "--force")[0] == 2

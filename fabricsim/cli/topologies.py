@@ -11,31 +11,53 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fabricsim.cli.options import Json, results_console
+from fabricsim.errors import UsageError
 
 if TYPE_CHECKING:
     from fabricsim.fabric import Fabric
 
 
+Topologies = Annotated[
+    list[str], typer.Argument(metavar="TOPOLOGY...", help="Topology files or shipped names.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter; repeatable.")
+]
+
+
 def inspect(
-    topologies: Annotated[
-        list[str], typer.Argument(metavar="TOPOLOGY...", help="Topology files or shipped names.")
-    ],
+    topologies: Topologies,
     as_json: Json = False,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a parameter; repeatable.")
-    ] = None,
+    settings: Settings = None,
     lint: Annotated[bool, typer.Option("--lint", help="Exit 1 when there are findings.")] = False,
     picture: Annotated[
         Path | None, typer.Option("--picture", metavar="FILE", help="Draw one topology as .png or .svg.")
     ] = None,
+    cables: Annotated[
+        Path | None, typer.Option("--cables", metavar="FILE.csv", help="Write every cable of one topology.")
+    ] = None,
+    verify: Annotated[
+        Path | None,
+        typer.Option(
+            "--verify-cables",
+            metavar="FILE.csv",
+            help="Compare measured cables (columns a_port, b_port) with one topology; exit 1 when they differ.",
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --cables.")] = False,
 ) -> None:
     """Print what topologies are: counts, hops, bisection, injection, tiers, cables, findings; side by side."""
     from fabricsim.inspection import inspect as figures_of
     from fabricsim.topology import load_topology, parse_settings
 
     fabrics = [load_topology(name, **parse_settings(settings or [])) for name in topologies]
+    if verify:
+        _verify(_only(fabrics, "--verify-cables compares"), verify)
+        return
     if picture:
-        _draw(fabrics, picture)
+        _draw(_only(fabrics, "--picture draws"), picture)
+    if cables:
+        _write_cables(_only(fabrics, "--cables writes"), cables, force=force)
     figures = [figures_of(fabric) for fabric in fabrics]
     if as_json:
         print(json.dumps(figures[0] if len(figures) == 1 else figures, indent=1))
@@ -47,11 +69,35 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _draw(fabrics: Sequence[Fabric], picture: Path) -> None:
-    from fabricsim.errors import UsageError
+def _only(fabrics: Sequence[Fabric], what: str) -> Fabric:
+    if len(fabrics) != 1:
+        raise UsageError(f"{what} one topology: name one")
+    return fabrics[0]
+
+
+def _draw(fabric: Fabric, picture: Path) -> None:
     from fabricsim.report.machines import write_picture
 
-    if len(fabrics) != 1:
-        raise UsageError("--picture draws one topology: name one")
-    write_picture(fabrics[0], picture)
+    write_picture(fabric, picture)
     print(f"picture: {picture}", file=sys.stderr)
+
+
+def _write_cables(fabric: Fabric, path: Path, *, force: bool) -> None:
+    from fabricsim.inspection.cabling import write_cables
+
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists; name another file, or add --force to replace it")
+    count = write_cables(fabric, path)
+    known = "" if fabric.about.layout else "; the topology states no layout, so racks and lengths are empty"
+    print(f"cables: {count} in {path}{known}", file=sys.stderr)
+
+
+def _verify(fabric: Fabric, path: Path) -> None:
+    from fabricsim.inspection.cabling import miscabled, read_ends
+
+    measured = read_ends(path)
+    found = miscabled(fabric, measured)
+    for line in found or [f"all {len(measured)} cables are as planned"]:
+        print(line)
+    if found:
+        raise typer.Exit(1)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.errors import InputError
+from fabricsim.fabric.layout import Layout
 from fabricsim.units import EXAMPLES, MAX_AMOUNT, MAX_SECONDS, to_ps
 
 IntArray = NDArray[np.int64]
@@ -63,7 +64,9 @@ class Link:
 
     flit, header, cell [B]: what the protocol of the link makes packets of, adds to each, and counts credits in;
     retry [s]: how long a sender waits for a link-level acknowledgement. None where it does not say. cables: (medium,
-    how many) cables that a link is made of where that is not one of its medium.
+    how many) cables that a link is made of where that is not one of its medium. latency_per_metre [s/m]: what a layout
+    adds to the latency by length [m]; length: what it has added for, None where it has not. reach [m]: how long it may
+    be, None where its medium and rate say.
     """
 
     name: str
@@ -78,6 +81,9 @@ class Link:
     cell: int | None = None
     retry: float | None = None
     cables: tuple[tuple[str, float], ...] = ()
+    latency_per_metre: float = 0.0
+    reach: float | None = None
+    length: float | None = None
 
     def __post_init__(self) -> None:
         if self.bandwidth > MAX_AMOUNT:
@@ -238,3 +244,4 @@ class About:
     levels: tuple[LevelInfo, ...] = ()
     notes: tuple[str, ...] = ()
     """What was chosen in building it that the file left open, one sentence each."""
+    layout: Layout | None = None

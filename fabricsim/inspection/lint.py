@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fabricsim.fabric import Fabric, IntArray, LevelInfo, NodeGroup
 from fabricsim.inspection.pairs import Pairs
 from fabricsim.inspection.ports import degrees, levels_of, sums_of
+from fabricsim.inspection.reach import too_long
 from fabricsim.units import format_bandwidth
 
 Bools = NDArray[np.bool_]
@@ -201,6 +202,7 @@ CHECKS: Final[tuple[Callable[[Fabric], list[str]], ...]] = (
     _oversubscription,
     _unbalanced,
     _units,
+    too_long,
     _published,
 )
 """What is checked, in the order of findings, after whether everyone is reached at all."""

@@ -212,7 +212,9 @@ def _keys(fabric: Fabric, info: LevelInfo, orbits: IntArray, part: slice) -> lis
     """Return what tells the classes of a level's channels apart."""
     infos, src, dst = fabric.about.levels, fabric.channel_src[part], fabric.channel_dst[part]
     links = slice(part.start // 2, part.stop // 2)
-    keys = [orbits[src], orbits[dst], np.repeat(fabric.link_class[links].astype(np.int64), 2)]
+    # what flows see of a class is its rate: classes that differ in length alone are one
+    rate = np.unique([link.bandwidth for link in fabric.links], return_inverse=True)[1].reshape(-1)
+    keys = [orbits[src], orbits[dst], np.repeat(rate[fabric.link_class[links]].astype(np.int64), 2)]
     if not info.planes and info.links:
         first = next((g.first for g in fabric.groups if g.level == info.attached), 0) if info.attached else 0
         a, b = ((end - first) // info.points % info.members for end in (src, dst))

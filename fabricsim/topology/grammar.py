@@ -24,7 +24,7 @@ from pydantic_core.core_schema import no_info_before_validator_function
 from fabricsim.errors import InputError
 from fabricsim.model.grammar import EndpointPart, ModelPart
 from fabricsim.topology.expressions import Expression, parse_expression
-from fabricsim.units import EXAMPLES, parse_bandwidth, parse_flops, parse_size, parse_time
+from fabricsim.units import EXAMPLES, parse_bandwidth, parse_flops, parse_length, parse_size, parse_time
 from fabricsim.validation import ListOf, Part, checked, shown
 
 SCHEMA: Final = "fabricsim.topology/1"
@@ -80,6 +80,13 @@ Flops = Annotated[
 ]
 """Operations per second from text such as `989 TFLOP/s`, or the name of a text parameter."""
 
+Length = Annotated[
+    float | str,
+    _quantity(parse_length, "length", 0),
+    WithJsonSchema({"type": "string", "description": EXAMPLES["length"]}),
+]
+"""Metres from text such as `60 cm`, or the name of a text parameter."""
+
 Medium = Literal["pcb", "copper", "active-copper", "optical"]
 Word = Annotated[str, Field(min_length=1)]
 Whole = Annotated[int, Field(ge=0)]
@@ -111,6 +118,12 @@ class LinkPart(Part):
         None, description="pcb, copper (passive cable), active-copper (cable with retimers) or optical"
     )
     lanes: Count | None = None
+    latency_per_metre: Duration | None = Field(
+        None, description="added for each metre that the file's layout makes the link long, such as '5 ns'"
+    )
+    reach: Length | None = Field(
+        None, description="how long it may be; that of its medium and rate if absent"
+    )
     flit: Bytes | None = Field(None, description="a packet on the wire is a multiple of this")
     header: Bytes | None = Field(None, description="bytes each packet has beside its payload")
     cell: Bytes | None = Field(None, description="what credits count: a packet takes whole cells")
@@ -299,6 +312,38 @@ class LevelPart(Part):
     attach: ListOf[AttachPart] = Field((), description="nodes without a rank on every switch of a copy")
 
 
+class StandPart(Part):
+    """layout.switches, one entry: where the switches of a level stand that are in no tray."""
+
+    per_tray: Number | None = Field(None, description="how many share a tray; 1 if absent")
+    per_rack: Number | None = Field(None, description="how many share a rack of their own")
+    place: Literal["end", "middle", "spread"] = Field(
+        "end",
+        description="where their racks stand among the others: at the end, in the middle, or spread evenly",
+    )
+
+
+class LayoutPart(Part):
+    """layout: where the machine stands; it gives cables their lengths and bundles."""
+
+    rack: Word = Field(description="the level whose copies fill racks, such as cabinet")
+    tray: Word | None = Field(None, description="the level whose copies are trays; the rack's if absent")
+    per_rack: Number | None = Field(None, description="copies of that level in each rack; 1 if absent")
+    tray_height: Length = Field(description="from one tray to the next, such as '10 cm'")
+    height: Length = Field(description="of the way above the racks that cables take, such as '2.4 m'")
+    pitch: Length = Field(description="from one rack to the next in a row, such as '60 cm'")
+    row_pitch: Length = Field(description="from one row to the next, such as '2.4 m'")
+    rows: Number = Field(description="rows that the racks stand in")
+    inside_tray: Length = Field(description="length of a link that stays in a tray, such as '30 cm'")
+    slack: Length = Field(description="added to every cable, such as '50 cm'")
+    step: Length | None = Field(
+        None, description="cable lengths are multiples of this; cut to measure if absent"
+    )
+    switches: dict[str, StandPart] = Field(
+        default_factory=dict, description="by level: where switches stand that are in no tray"
+    )
+
+
 class RoutingPart(Part):
     """routing: how paths are chosen where a scenario says nothing."""
 
@@ -362,6 +407,7 @@ class TopologyPart(Part):
     links: dict[str, LinkPart] = Field(default_factory=dict)
     switches: dict[str, SwitchPart] = Field(default_factory=dict)
     devices: dict[str, DevicePart] = Field(default_factory=dict)
+    layout: LayoutPart | None = Field(None, description="where the machine stands: racks, trays, rows")
     routing: RoutingPart | None = None
     model: ModelPart | None = None
     endpoint: EndpointPart | None = Field(None, description="what each rank adds to a message")

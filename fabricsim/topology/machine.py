@@ -17,6 +17,7 @@ from fabricsim.topology.compose import COUNTED_WORD, NAME_RIGHT, Naming, check_l
 from fabricsim.topology.evidence import evidence_of
 from fabricsim.topology.expressions import Expression
 from fabricsim.topology.grammar import TopologyPart
+from fabricsim.topology.layout import laid_out, layout_of
 from fabricsim.topology.level import Level
 from fabricsim.topology.level_parts import levels_of, renumbered
 from fabricsim.topology.parameters import Parameters, check_used, parameters_of
@@ -77,6 +78,7 @@ def _built(part: TopologyPart, value: Mapping[str, Any], name: str, parameters: 
         with faults.at("without"):
             fabric = without(fabric, part.without.nodes, part.without.links)
         faults.raise_if_any()
+    fabric = _placed(part, fabric, parameters)
     if parameters.changed:
         return fabric  # what is published holds for the machine as shipped
     _check_counts(part, fabric)
@@ -112,6 +114,19 @@ def _composed(
             for fault in error.faults
         ]
         raise renumbered(InputError(bare), list(levels)) from None
+
+
+def _placed(part: TopologyPart, fabric: Fabric, parameters: Parameters) -> Fabric:
+    if part.layout is not None:
+        faults = FaultList()
+        with faults.at("layout"):
+            return laid_out(fabric, layout_of(part.layout, parameters))
+        raise InputError(faults.faults)
+    for link in fabric.links:
+        if link.latency_per_metre:
+            what = f"{link.name} has a latency by the metre, and no length"
+            raise InputError([Fault(what, "add layout: where the racks stand", ("layout",))])
+    return fabric
 
 
 def _check_budget(part: TopologyPart, parameters: Parameters, faults: FaultList) -> None:
@@ -156,7 +171,7 @@ def _used(part: TopologyPart) -> set[str]:
     """Return every name that an expression, a quantity or a reference of the file may mean."""
     found: set[str] = set()
     pending: list[object] = [
-        getattr(part, key) for key in ("device", "budget", "auto", "levels", *KINDS.values())
+        getattr(part, key) for key in ("device", "budget", "auto", "levels", "layout", *KINDS.values())
     ]
     while pending:
         item = pending.pop()

@@ -86,6 +86,7 @@ class Book:
             name, rate, latency, raw, coding, values.get("lanes"), values.get("medium"),
             self._given(values, "flit", "size"), self._given(values, "header", "size"),
             self._given(values, "cell", "size"), self._given(values, "retry", "time"), self._cables(values),
+            self._given(values, "latency_per_metre", "time") or 0.0, self._given(values, "reach", "length"),
         )  # fmt: skip
 
     def _given(self, values: Mapping[str, Any], key: str, kind: str) -> Any:
