@@ -44,6 +44,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "bytes_retransmitted": ("B", "payload bytes sent again"),
     "packets_marked": ("", "marks that packets got on channels, each counted"),
     "packets_dropped": ("", "packets that a full buffer had no room for"),
+    "packets_repeated": ("", "packets sent again on a link that bit errors had hit"),
     "packets_duplicate": ("", "packets that arrived a second time"),
     "packets_discarded": ("", "packets that arrived out of order where only order is taken"),
     "packets_reordered": ("", "packets that arrived after a later one of their message"),
@@ -89,6 +90,7 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "pauses": ("", "pauses that its lanes obeyed"),
         "pause_s": ("s", "time its lanes were paused, summed over them"),
         "drops": ("", "packets that the buffer at its far end had no room for"),
+        "repeats": ("", "packets sent again after a bit error"),
     },
     "rounds": {
         "operation": ("", "name of the workload entry"),

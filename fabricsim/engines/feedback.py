@@ -18,6 +18,7 @@ from fabricsim.engines.ports import RELEASE, Packet, Port, Wiring
 from fabricsim.engines.queues import Hooks, Node, QueuedPort
 from fabricsim.engines.record import Extras, Record
 from fabricsim.engines.recovery import RECOVERIES, Ends, Recovery, Verdict
+from fabricsim.engines.retry import RetryPort
 from fabricsim.engines.senders import FLOWS, Flow, Puller, Source
 from fabricsim.engines.waiting import waits_for
 from fabricsim.fabric import Fabric
@@ -71,7 +72,8 @@ class FeedbackKernel(Kernel):
             lambda p: self.paths.onward(p),
             lambda p: self.paths.ahead(p),
         )
-        port = QueuedPort(
+        kind = RetryPort if self.model.bit_error_rate else QueuedPort
+        port = kind(
             self.env, wiring, hooks, node, self.model,
             faulty=wiring.channel in self.faulty, lanes=self.lanes, seed=self.seed,
         )  # fmt: skip
@@ -232,6 +234,7 @@ class FeedbackKernel(Kernel):
             channel_pauses=np.array([sum(g.pauses for g in of) for of in gates], np.int64),
             channel_pause_ps=np.array([sum(g.paused_ps(now) for g in of) for of in gates], np.int64),
             channel_drops=np.array([sum(g.drops for g in of) for of in gates], np.int64),
+            channel_repeats=np.array([port.repeats for port in ports], np.int64),
             channel_buffer_peak=np.array([max(g.peak for g in of) for of in gates], np.int64),
             duplicates=self.duplicates,
             discarded=self.discarded,

@@ -136,7 +136,7 @@ class QueuedPort(Port):
 
     __slots__ = (
         "_arbiter", "_ecn", "_end_bell", "_hooks", "_node", "_pick_bell", "_picking", "_priority", "_sending",
-        "backlog", "contenders", "gates", "last", "marks", "seed",
+        "backlog", "contenders", "gates", "last", "marks", "repeats", "seed",
     )  # fmt: skip
 
     def __init__(
@@ -163,7 +163,7 @@ class QueuedPort(Port):
         self.gates = [gate_of(env, wiring, model, self.pick_soon) for _ in range(lanes)]
         self.backlog = [0] * lanes
         self.last: Place = (-1 << 62, 0, 0)
-        self.marks = 0
+        self.marks = self.repeats = 0
 
     @property
     def waiting(self) -> int:
@@ -188,9 +188,12 @@ class QueuedPort(Port):
     def pick_soon(self) -> None:
         """Pick at the end of this instant, if there is anything to pick and the channel is free."""
         now = self._env.now
-        if self.contenders and not self._picking and self.free <= now and self.down_since is None:
+        if self._has_work() and not self._picking and self.free <= now and self.down_since is None:
             self._picking = True
             self._pick_bell.ring_in(0, PICK + 1 + self.wiring.channel)
+
+    def _has_work(self) -> bool:
+        return bool(self.contenders)
 
     def withdraw(self, message: int) -> None:
         """Take back what still waits of a message of this rank's own."""

@@ -24,7 +24,8 @@ class Extras:
     """What only a network with feedback has to tell.
 
     (used channels,) channel_marks: packets marked; channel_pauses, channel_pause_ps: how often and how long a lane of
-    it was paused; channel_drops: packets for which its buffer had no room; channel_buffer_peak [B]: the fullest that a
+    it was paused; channel_drops: packets for which its buffer had no room;
+    channel_repeats: packets sent again on the link; channel_buffer_peak [B]: the fullest that a
     lane's buffer was. duplicates, discarded: packets that arrived in vain, already there or out of order. reordered:
     packets that arrived after one of their message with a larger number.
     """
@@ -33,6 +34,7 @@ class Extras:
     channel_pauses: IntArray
     channel_pause_ps: IntArray
     channel_drops: IntArray
+    channel_repeats: IntArray
     channel_buffer_peak: IntArray
     duplicates: int
     discarded: int
@@ -146,6 +148,7 @@ def _link_extras(extras: Extras) -> dict[str, NDArray[Any]]:
         "pauses": extras.channel_pauses.copy(),
         "pause_s": seconds(extras.channel_pause_ps),
         "drops": extras.channel_drops.copy(),
+        "repeats": extras.channel_repeats.copy(),
     }
 
 
@@ -214,6 +217,7 @@ def _counts(extras: Extras) -> dict[str, float]:
     return {
         "packets_marked": int(extras.channel_marks.sum()),
         "packets_dropped": int(extras.channel_drops.sum()),
+        "packets_repeated": int(extras.channel_repeats.sum()),
         "packets_duplicate": extras.duplicates,
         "packets_discarded": extras.discarded,
         "packets_reordered": extras.reordered,
