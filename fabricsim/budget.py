@@ -19,6 +19,10 @@ HOPS_PER_CPU_SECOND: Final[Mapping[str, float]] = {"simpy": 200_000.0, "numpy": 
 BYTES_PER_PACKET: Final[Mapping[str, float]] = {"simpy": 450.0, "numpy": 250.0}
 """Peak memory by packet, measured on permutations and all-to-alls over a fat tree and a ring over CloudMatrix384."""
 
+FLOWS_PER_CPU_SECOND: Final = 200_000.0
+BYTES_PER_FLOW: Final = 700.0
+"""Of the flow engine, where flows that start together are solved once."""
+
 BASE_BYTES: Final = 80e6
 """Resident memory of Python and its libraries before anything is built."""
 
@@ -52,6 +56,14 @@ def estimate(kernel: str, packets: int, hops: int) -> dict[str, float]:
     return {
         "estimated_cpu_s": round(hops / HOPS_PER_CPU_SECOND[kernel], 3),
         "estimated_memory_B": round(BASE_BYTES + packets * BYTES_PER_PACKET[kernel]),
+    }
+
+
+def estimate_flows(flows: int) -> dict[str, float]:
+    """Return the estimated CPU-seconds and peak memory [B] of a flow run; flows: messages, repeated ones once."""
+    return {
+        "estimated_cpu_s": round(0.2 + flows / FLOWS_PER_CPU_SECOND, 3),
+        "estimated_memory_B": round(BASE_BYTES + flows * BYTES_PER_FLOW),
     }
 
 

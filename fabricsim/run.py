@@ -16,11 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from fabricsim.budget import Budget, check_budget, estimate
+from fabricsim.budget import Budget, check_budget, estimate, estimate_flows
 from fabricsim.code_version import code_version
 from fabricsim.collectives import Collective
-from fabricsim.engines import ENGINES, PACKET_KERNELS, kernel_for, refuse_unbuilt
-from fabricsim.errors import InputError, UsageError, close_match
+from fabricsim.engines import ENGINES, KERNELS, kernel_for, refuse_unbuilt
+from fabricsim.engines.choice import engine_for
+from fabricsim.engines.flow.engine import solver_for
+from fabricsim.errors import Fault, InputError, UsageError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures, LinkDegraded, LinkDown, compile_failures
 from fabricsim.model import Model
@@ -29,6 +31,7 @@ from fabricsim.routing import Routing, routes
 from fabricsim.scenario import Scenario
 from fabricsim.schedule import Operation, Schedule
 from fabricsim.traffic import Pattern
+from fabricsim.units import parse_time
 from fabricsim.version import __version__
 
 Workload = Schedule | Operation | Collective | Pattern
@@ -47,35 +50,47 @@ class Job:
     seed: int
     engine: str
     kernel: str
+    why: str
+    """Why this engine."""
+    quantum: float = 0.0
+    verified: bool = False
+    """Of the flow engine: the least time between two solutions [s], and whether each one is checked."""
 
 
-def job_of(scenario: Scenario) -> Job:
+def job_of(scenario: Scenario, *, verified: bool = False) -> Job:
     """Return what a scenario comes down to. Raises InputError with every fault found, located in its file."""
     fabric = scenario.fabric()
     bound = scenario.bind(fabric)
+    engine, why = engine_for(known_engine(scenario.engine), bound.schedule, bound.model)
+    try:
+        kernel = known_kernel(scenario.kernel, engine)
+    except InputError as error:
+        raise scenario.document.locate(error) from None
     return Job(
         name=scenario.name,
         fabric=fabric,
         seed=scenario.seed,
-        engine=known_engine(scenario.engine),
-        kernel=known_kernel(scenario.kernel),
+        engine=engine,
+        kernel=kernel,
+        why=why,
+        quantum=scenario.quantum,
+        verified=verified,
         **bound._asdict(),
     )
 
 
 def known_engine(name: str) -> str:
-    """Return the engine meant by `name`; `auto` is the packet engine, the only one that there is."""
-    if name == "auto":
-        return "packet"
-    if name not in ENGINES:
+    """Return `name` if it is an engine's or `auto`; which one `auto` means depends on the job."""
+    if name not in ("auto", *ENGINES):
         raise InputError(f"{name!r} is not a built engine", close_match(name, ["auto", *ENGINES]))
     return name
 
 
-def known_kernel(name: str) -> str:
-    """Return `name` if it is a kernel's or `auto`; which one `auto` means depends on the routes."""
-    if name not in ("auto", *PACKET_KERNELS):
-        raise InputError(f"{name!r} is not a built kernel", close_match(name, ["auto", *PACKET_KERNELS]))
+def known_kernel(name: str, engine: str) -> str:
+    """Return `name` if it is `auto` or a kernel of the engine; which one `auto` means depends on the job."""
+    if name not in ("auto", *KERNELS[engine]):
+        what = f"the {engine} engine has no kernel {name!r}"
+        raise InputError([Fault(what, close_match(name, ["auto", *KERNELS[engine]]), ("kernel",))])
     return name
 
 
@@ -90,12 +105,13 @@ def execute(job: Job) -> Result:
         model=job.model,
         seed=job.seed,
         kernel=job.kernel,
+        **({"quantum": job.quantum, "verified": job.verified} if job.engine == "flow" else {}),
     )
     cost = {
         "wall_s": time.perf_counter() - wall,
         "cpu_s": time.process_time() - cpu,
         "peak_rss_bytes": peak_rss(),
-        "events": result.metrics["packet_hops"] + result.metrics["messages"],
+        "events": result.metrics.get("packet_hops", 0) + result.metrics["messages"],
     }
     made = {**versions(), "topology": design_of(job.fabric)}
     return replace(result, name=job.name, plan=plan(job), cost=cost, provenance=made)
@@ -105,14 +121,19 @@ def run(
     scenario: Scenario,
     progress: Callable[[int, int], None] | None = None,
     budget: Budget | None = None,
+    *,
+    verified: bool = False,
 ) -> list[Result]:
     """Run a scenario, every point of its sweep in order, and return the Results.
 
     progress is called with (points done, points in all) before each point and at the end. Raises BudgetError before
-    the first simulation if the estimate is over the budget.
+    the first simulation if the estimate is over the budget. verified: whether each solution of the flow engine is
+    checked by its bottlenecks.
     """
     points = scenario.points()
-    jobs = [job_of(point) for point in points]  # every fault is found before the first simulation
+    jobs = [
+        job_of(point, verified=verified) for point in points
+    ]  # every fault is found before the first simulation
     if budget:
         # the least it can cost first: planning a run beyond all measure is itself beyond measure
         check_budget(budget, [least_cost(job) for job in jobs])
@@ -157,25 +178,33 @@ def simulate(
     engine: str = "auto",
     kernel: str = "auto",
     seed: int = 0,
+    quantum: str = "0 s",
+    verified: bool = False,
 ) -> Result:
     """Return the Result of one workload on one fabric.
 
     workload: a Schedule, or collectives and patterns such as `all_reduce("256 MiB")`, which then use all ranks
-    unless they name some. routing and model default to what the topology states. Raises InputError for a
+    unless they name some. routing and model default to what the topology states. quantum, verified: of the flow engine,
+    the least time between two solutions, and whether each is checked by its bottlenecks. Raises InputError for a
     workload that does not fit, StallError if the simulation cannot finish.
     """
     if isinstance(routing, str):
         routing = Routing(routing)
+    schedule, model = schedule_of(fabric, workload, seed), model or fabric.model
+    engine, why = engine_for(known_engine(engine), schedule, model)
     job = Job(
         name=fabric.name,
         fabric=fabric,
-        schedule=schedule_of(fabric, workload, seed),
+        schedule=schedule,
         routing=routing or Routing(fabric.policy),
-        model=model or fabric.model,
+        model=model,
         failures=compile_failures(fabric, failures),
         seed=seed,
-        engine=known_engine(engine),
-        kernel=known_kernel(kernel),
+        engine=engine,
+        kernel=known_kernel(kernel, engine),
+        why=why,
+        quantum=parse_time(quantum),
+        verified=verified,
     )
     return execute(job)
 
@@ -205,6 +234,8 @@ def schedule_of(fabric: Fabric, workload: Workload | Sequence[Workload], seed: i
 
 def plan(job: Job) -> dict[str, Any]:
     """Return what will run: engine, order, algorithm, levels crossed and bytes per level, and what it will cost."""
+    if job.engine == "flow":
+        return _flow_plan(job)
     refuse_unbuilt(job.schedule)
     messages = job.schedule.messages
     paths = routes(job.fabric, messages, job.routing, job.model, job.seed)
@@ -217,8 +248,32 @@ def plan(job: Job) -> dict[str, Any]:
     level = job.fabric.level[paths.channels // 2]
     operation = messages.operation[owner[hop_owner]]
     kernel, why = kernel_for(job.kernel, job.fabric, job.schedule, paths, job.failures, job.model)
+    loads = (operation, level, wire)
+    return {
+        **_said(job, kernel, why),
+        "operations": [_planned(job, index, loads) for index in range(len(job.schedule.operations))],
+        "packets": int(packets.sum()),
+        "packet_hops": round(hops),
+        **estimate(kernel, int(packets.sum()), round(hops)),
+    }
+
+
+def _flow_plan(job: Job) -> dict[str, Any]:
+    """Return what the flow engine will run. Bytes per level only where the paths are few enough to count here."""
+    operations = range(len(job.schedule.operations))
+    flows = sum(op.messages for op in job.schedule.operations)
+    return {
+        **_said(job, solver_for(job.kernel), "rates of flows, max-min fair between events"),
+        "operations": [_planned(job, index) for index in operations],
+        "flows": flows,
+        **estimate_flows(sum(r.messages for op in job.schedule.operations for r in op.rounds) or flows),
+    }
+
+
+def _said(job: Job, kernel: str, why: str) -> dict[str, Any]:
     return {
         "engine": job.engine,
+        "engine_why": job.why,
         "kernel": kernel,
         "why": why,
         "routing": f"{job.routing.policy}, shortest paths, virtual lanes: single",
@@ -228,32 +283,34 @@ def plan(job: Job) -> dict[str, Any]:
             "header_B": job.model.header,
             "buffer": "infinite",
         },
-        "operations": [
-            {
-                "name": op.name,
-                "kind": op.kind,
-                "algorithm": op.algorithm,
-                "ranks": len(op.ranks),
-                "order": order_text(op.ranks.tolist()),
-                "after": list(op.after),
-                "rounds": op.round_count,
-                "messages": op.messages,
-                "size_B": op.size,
-                "asked_size_B": op.asked,
-                "payload_by_level_B": _by_level(
-                    job.fabric, level[operation == index], wire[operation == index]
-                ),
-            }
-            for index, op in enumerate(job.schedule.operations)
-        ],
-        "packets": int(packets.sum()),
-        "packet_hops": round(hops),
-        **estimate(kernel, int(packets.sum()), round(hops)),
     }
+
+
+def _planned(job: Job, index: int, loads: tuple[Any, Any, Any] | None = None) -> dict[str, Any]:
+    """Return what is planned of one operation; loads: operation, level and bytes of each hop, where they are known."""
+    op = job.schedule.operations[index]
+    planned = {
+        "name": op.name,
+        "kind": op.kind,
+        "algorithm": op.algorithm,
+        "ranks": len(op.ranks),
+        "order": order_text(op.ranks.tolist()),
+        "after": list(op.after),
+        "rounds": op.round_count,
+        "messages": op.messages,
+        "size_B": op.size,
+        "asked_size_B": op.asked,
+    }
+    if loads:
+        own = loads[0] == index
+        planned["payload_by_level_B"] = _by_level(job.fabric, loads[1][own], loads[2][own])
+    return planned
 
 
 def least_cost(job: Job) -> dict[str, float]:
     """Return what a job costs at least: each packet moves once, on the fastest kernel."""
+    if job.engine == "flow":
+        return estimate_flows(0)
     packets = int((-(-job.schedule.messages.size // job.model.mtu)).sum())
     return estimate("numpy", packets, packets)
 

@@ -131,7 +131,7 @@ def test_bad_input_is_located_and_exits_with_3(cli: Cli, ring: Path) -> None:
 
 
 def test_a_run_over_budget_is_refused_before_it_starts(cli: Cli, ring: Path) -> None:
-    ring.write_text(RING.replace("64 KiB", "64 GiB"))
+    ring.write_text(RING.replace("64 KiB", "64 GiB") + "engine: packet\n")
     code, out, err = cli("run", ring, "--budget", "10s,1GiB")
     assert (code, out) == (5, "")
     assert "10 s are allowed" in err

@@ -17,9 +17,11 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change one key of the file; repeatable."),
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replace the file's seed.")]
-Engine = Annotated[str | None, typer.Option("--engine", help="Replace the file's engine: auto or packet.")]
+Engine = Annotated[
+    str | None, typer.Option("--engine", help="Replace the file's engine: auto, packet or flow.")
+]
 Kernel = Annotated[
-    str | None, typer.Option("--kernel", help="Replace the file's kernel: auto, simpy or numpy.")
+    str | None, typer.Option("--kernel", help="Replace the file's kernel: auto, simpy, numpy or numba.")
 ]
 Output = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write the result folder here.")
@@ -29,6 +31,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables
 BudgetText = Annotated[
     str | None,
     typer.Option("--budget", metavar="60s,8GiB", help="Refuse a run that is estimated to cost more."),
+]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Check every solution of the flow engine by its bottlenecks.")
 ]
 DryRun = Annotated[bool, typer.Option("-n", "--dry-run", help="Print the effective plan and stop.")]
 

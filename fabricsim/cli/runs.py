@@ -21,6 +21,7 @@ from fabricsim.cli.options import (
     Output,
     Seed,
     Set,
+    Verify,
     results_console,
 )
 
@@ -39,6 +40,7 @@ def run(
     settings: Set = None,
     seed: Seed = None,
     budget: BudgetText = None,
+    verify: Verify = False,
     as_json: Json = False,
     force: Force = False,
 ) -> None:
@@ -56,7 +58,7 @@ def run(
         check_folder(output, force=force)
     limit = parse_budget(budget) if budget else None
     beside = RunsBeside(scenario)
-    results = run_scenario(scenario, _progress(scenario.name), limit)
+    results = run_scenario(scenario, _progress(scenario.name), limit, verified=verify)
     verdicts = judge(results, scenario.expectations, beside)
     if output:
         write_report(results, output, verdicts, force=force)

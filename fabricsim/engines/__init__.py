@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from fabricsim.engines.flow import SOLVERS, flow
 from fabricsim.engines.kernels.choice import choose, simulate_arrays
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record, metrics, model_text, operation_results, run_digest, tables
@@ -113,4 +114,6 @@ def _notes(failures: Failures, record: Record) -> tuple[str, ...]:
     )
 
 
-ENGINES: Final = {"packet": packet}
+ENGINES: Final[Mapping[str, Callable[..., Result]]] = {"packet": packet, "flow": flow}
+KERNELS: Final = {"packet": tuple(PACKET_KERNELS), "flow": tuple(SOLVERS)}
+"""The kernels of each engine, by name."""

@@ -30,6 +30,12 @@ class RoutingPart(Part):
     hash: Literal["message", "pair"] | None = Field(None, description="what an ecmp choice depends on")
 
 
+class FlowPart(Part):
+    """flow: how the flow engine solves."""
+
+    quantum: Time = Field(0.0, description="least time between two solutions; 0 s is exact")
+
+
 class RecoveryPart(Part):
     """recovery: what happens after a failure."""
 
@@ -160,8 +166,9 @@ class ScenarioPart(Part):
         Any, BeforeValidator(checked(_topology)), WithJsonSchema({"type": ["string", "object"]})
     ] = Field(description="a shipped name, a file, or {shape: ring, size: 8, link: {…}}")
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    engine: Literal["auto", "packet"] = "auto"
-    kernel: Literal["auto", "simpy", "numpy"] = "auto"
+    engine: Literal["auto", "packet", "flow"] = "auto"
+    kernel: Literal["auto", "simpy", "numpy", "numba"] = "auto"
+    flow: FlowPart = FlowPart()
     routing: RoutingPart = RoutingPart()
     model: ModelPart = ModelPart()
     endpoint: EndpointPart = EndpointPart()

@@ -78,6 +78,11 @@ class Scenario:
         return self.parts.kernel
 
     @property
+    def quantum(self) -> float:
+        """The least time between two solutions of the flow engine [s]."""
+        return self.parts.flow.quantum
+
+    @property
     def text(self) -> str:
         """The file as written, settings not included."""
         return self.document.text

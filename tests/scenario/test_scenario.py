@@ -203,7 +203,10 @@ def test_a_topology_given_by_name_takes_parameters() -> None:
         ("workload.ar.sise=1 MiB", "workload.0 has no key 'sise'; did you mean 'size'?"),
         ("workload.ar=1 MiB", "'workload.ar' leads nowhere; end it in one of workload.0's keys: name, size"),
         ("failures.0.at=1 us", "there is no failures entry '0'; none are defined"),
-        ("engine=flow", "setting engine=flow: engine: 'flow' is not known here; known: auto, packet"),
+        (
+            "engine=fluid",
+            "setting engine=fluid: engine: 'fluid' is not known here; known: auto, flow, packet",
+        ),
     ],
 )
 def test_a_setting_that_is_wrong_is_named(setting: str, text: str) -> None:
@@ -318,7 +321,7 @@ def test_the_schema_accepts_what_ships(path: Path) -> None:
         {"seed": None},
         {"seed": "1"},
         {"model": {"mtu": 4096}},
-        {"engine": "flow"},
+        {"engine": "fluid"},
         {"workload": []},
     ],
 )

@@ -7,6 +7,7 @@ idle path is done W/R after its start, and delivered when the packets of an idle
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ class Paths:
     """One path for each flow in the order of its hops: starts, channels in CSR form; the share of the flow on each."""
 
     starts: IntArray
-    channels: IntArray
+    channels: NDArray[Any]
     weights: Floats
 
 
@@ -33,6 +34,8 @@ def idle_ps(fabric: Fabric, paths: Paths, size: IntArray, model: Model) -> tuple
     size: (flows,) [B]. Exact for one path; where a flow is split, a channel sees its share of the packets, and the
     path given stands for all of them: within a packet's time.
     """
+    if not len(size):
+        return size, size
     packets = -(-size // model.mtu)
     sizes, kind = np.unique(size, return_inverse=True)
     last = np.array([model.wire(model.last_payload(int(s))) for s in sizes.tolist()], np.int64)[kind]
@@ -82,7 +85,7 @@ class _Walk:
 
     def arrival(self, ends: list[IntArray]) -> IntArray:
         """Return when the last bit arrives [ps]."""
-        out = ends[0] + self.latency[0]
+        out: IntArray = ends[0] + self.latency[0]
         for hop in range(1, self.hops):
             out = np.where(self.on[hop], ends[hop] + self.latency[hop], out)
         return out

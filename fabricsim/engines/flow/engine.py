@@ -1,0 +1,144 @@
+"""The flow engine: fabric and schedule in, Result out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from fabricsim.engines.flow.events import Run, Settings, Times
+from fabricsim.engines.flow.outcome import Outcome, metrics, operation_results, tables
+from fabricsim.engines.flow.solver import SOLVERS
+from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of
+from fabricsim.engines.record import model_text
+from fabricsim.errors import Fault, InputError, SimulationError, close_match
+from fabricsim.fabric import Fabric
+from fabricsim.failures import Failures
+from fabricsim.model import Model
+from fabricsim.result import Result, digest_of
+from fabricsim.routing import Routing
+from fabricsim.schedule import Schedule, expanded
+from fabricsim.units import PS_PER_S, format_time
+
+SLACK: Final = 1e-9
+"""What rounding may take off the lower bound."""
+
+
+def solver_for(kernel: str) -> str:
+    """Return the solver that `kernel` means: `auto` takes numpy, whatever is installed, so that answers do not vary."""
+    if kernel == "auto":
+        return "numpy"
+    if kernel not in SOLVERS:
+        what = f"the flow engine has no {kernel} kernel"
+        raise InputError([Fault(what, close_match(kernel, ["auto", *SOLVERS]), ("kernel",))])
+    return kernel
+
+
+def refuse_queues(model: Model) -> None:
+    """Raise InputError for what only packets that queue can show."""
+    if model.feedback:
+        what = f"a fluid has no queues, and {model.feedback}"
+        raise InputError([Fault(what, "use engine: packet, or leave it out", ("model",))])
+
+
+def flow(
+    fabric: Fabric,
+    schedule: Schedule,
+    *,
+    routing: Routing,
+    failures: Failures,
+    model: Model,
+    seed: int,
+    kernel: str = "auto",
+    verified: bool = False,
+    quantum: float = 0.0,
+) -> Result:
+    """Return the Result of `schedule` as fluids that share every channel max-min fairly.
+
+    kernel: the solver, numpy or numba. verified: whether each solution is checked by its bottlenecks. quantum [s]:
+    the least time between two solutions; 0 is exact. Raises InputError if two ranks that talk have no path or the
+    model needs queues, StallError if a flow waits for a channel that stays down.
+    """
+    refuse_queues(model)
+    settings = Settings(solver_for(kernel), verified, quantum)
+    outcome = _run(fabric, schedule, routing, failures, model, seed, settings)
+    numbers = metrics(fabric, schedule, outcome)
+    if numbers["completion_time_s"] < numbers["ideal_time_s"] * (1 - SLACK):
+        done, ideal = (format_time(numbers[name], 9) for name in ("completion_time_s", "ideal_time_s"))
+        raise SimulationError(
+            f"the run took {done}, less than the lower bound of {ideal}: this is a fault of fabricsim"
+        )
+    inputs = {
+        "fabric": fabric.digest, "schedule": schedule.digest, "model": model_text(model),
+        "routing": f"{routing.policy}/{routing.hash}", "failures": failures.digest, "seed": str(seed),
+        "solver": settings.solver, "quantum": repr(quantum),
+    }  # fmt: skip
+    return Result(
+        name=fabric.name,
+        engine="flow",
+        kernel=settings.solver,
+        seed=seed,
+        metrics=numbers,
+        operations=operation_results(schedule, outcome),
+        tables=tables(fabric, schedule, outcome),
+        digest=digest_of([repr(sorted(inputs.items())), *outcome.digest_parts()]),
+        notes=(*outcome.notes, *_late(failures, float(outcome.end.max()))),
+    )
+
+
+def _late(failures: Failures, end: float) -> tuple[str, ...]:
+    times = np.unique(failures.time_ps[failures.is_fault & (failures.time_ps >= end * PS_PER_S)])
+    return tuple(
+        f"the fault at {format_time(t * 1e-12)} lies after completion ({format_time(end)}): it changed nothing"
+        for t in times.tolist()
+    )
+
+
+def _run(
+    fabric: Fabric, schedule: Schedule, routing: Routing, failures: Failures, model: Model, seed: int,
+    settings: Settings,
+) -> Outcome:  # fmt: skip
+    messages = schedule.messages
+    traffic = Traffic(
+        messages.src, messages.dst, messages.size, np.arange(len(messages)), messages.meeting, messages.down
+    )
+    transfers = transfers_of(fabric, traffic, routing, model, seed)
+    steps = expanded(schedule)
+    times = Run(fabric, messages, steps, transfers, failures, model, settings).times()
+    return _outcome(fabric, schedule, transfers, times, settings)
+
+
+def _outcome(
+    fabric: Fabric, schedule: Schedule, transfers: Transfers, times: Times, settings: Settings
+) -> Outcome:
+    m = schedule.messages
+    operations = len(schedule.operations)
+    start, end = np.full(operations, np.inf), np.full(operations, -np.inf)
+    np.minimum.at(start, m.operation, times.entry)
+    np.maximum.at(end, m.operation, times.delivered)
+    wire = transfers.channel_wire
+    busiest = float((wire / transfers.capacity).max(initial=0.0))
+    rounds, span = _rounds(schedule, times)
+    notes: tuple[str, ...] = ()
+    if settings.quantum:
+        notes = (
+            f"rates were found at most every {format_time(settings.quantum)}: {times.solves} times; "
+            f"{times.waited} changes waited, none longer than that",
+        )
+    return Outcome(
+        m.operation, m.round, m.src, m.dst, m.size, np.ones(len(m), np.int64), times.release, times.sent,
+        times.delivered, times.delivered, start, end, rounds, span, transfers.channels, wire,
+        int(m.size[(m.meeting < 0) | m.down].sum()), max(busiest, transfers.path_ps / PS_PER_S), times.solves, notes,
+    )  # fmt: skip
+
+
+def _rounds(schedule: Schedule, times: Times) -> tuple[np.ndarray, np.ndarray]:
+    m = schedule.messages
+    most = int(m.round.max(initial=0)) + 1
+    key, index = np.unique(m.operation * most + m.round, return_inverse=True)
+    span = np.stack([np.full(len(key), np.inf), np.zeros(len(key))])
+    np.minimum.at(span[0], index, times.release)
+    np.maximum.at(span[1], index, times.delivered)
+    counts = np.bincount(index, minlength=len(key))
+    payload = np.bincount(index, m.size, len(key)).astype(np.int64)
+    return np.stack([key // most, key % most, np.ones_like(key), counts, payload]), span
