@@ -1,7 +1,7 @@
 """What a run may cost, and what it is estimated to cost: asked before the first packet moves.
 
-The estimate follows from counts alone, so it is the same on every machine; benchmarks/packet.py prints what the machine
-at hand really does.
+The estimate follows from counts alone, so it is the same on every machine; benchmarks/kernels.py prints what the
+machine at hand really does.
 """
 
 from __future__ import annotations

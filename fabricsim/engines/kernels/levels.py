@@ -6,12 +6,15 @@ beforehand, nothing that happens at a channel can depend on a later one: a whole
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.kernels.cargo import Channels, packets_of
+from fabricsim.engines.kernels.cargo import packets_of
 from fabricsim.engines.kernels.service import Service, record_of
 from fabricsim.engines.record import Record
 from fabricsim.fabric import Fabric
@@ -22,13 +25,46 @@ from fabricsim.units import to_ps
 
 IntArray = NDArray[np.int64]
 _TABLE: Final = 100_000_000
+_TIERS: Final = 8
+_PIECE: Final = 100_000
+_ROWS: Final = 65_536
+"""How many packets are served together, about: their columns then stay in a processor's cache."""
 
 
 def channel_levels(fabric: Fabric, paths: Routes) -> IntArray | None:
     """Return (channels,) the level of each: above all channels that come before it on any path; None if they go round.
 
-    A channel that no path uses has level 0.
+    A channel that no path uses has any level.
     """
+    guess = _up_and_down(fabric)
+    return guess if _rises(guess, paths) else _sorted_out(fabric, paths)
+
+
+def _up_and_down(fabric: Fabric) -> IntArray:
+    """Return levels that are right where every path goes up tiers of switches, and then down."""
+    tier = np.where(np.arange(fabric.nodes) < fabric.ranks, 0, fabric.nodes)
+    src, dst = fabric.channel_src, fabric.channel_dst
+    for number in range(1, _TIERS + 1):
+        tier[dst[(tier[src] == number - 1) & (tier[dst] > number)]] = number
+    level: IntArray = np.where(tier[dst] > tier[src], tier[src], 2 * _TIERS - tier[src])
+    return level
+
+
+def _rises(level: IntArray, paths: Routes) -> bool:
+    """Return whether the level rises along every path."""
+    small = level.astype(np.int16)
+    for first in range(0, len(paths.starts) - 1, _PIECE):
+        starts = paths.starts[first : first + _PIECE + 1]
+        along = small[paths.channels[starts[0] : starts[-1]]]
+        rises = along[1:] > along[:-1]
+        rises[starts[1:-1] - starts[0] - 1] = True  # from the last hop of a path to the first of the next
+        if not rises.all():
+            return False
+    return True
+
+
+def _sorted_out(fabric: Fabric, paths: Routes) -> IntArray | None:
+    """Return the lowest levels that are right, or None."""
     before, after = _successions(fabric, paths)
     level = np.zeros(fabric.channels, np.int64)
     waits_for = np.bincount(after, minlength=fabric.channels)
@@ -67,24 +103,45 @@ def in_levels(
 ) -> Record:
     """Return the Record of a schedule without feedback; level: (channels,) of `channel_levels`."""
     packets = packets_of(fabric, schedule, paths, model)
-    channels = Channels(fabric, packets, model)
-    service = Service(paths.channels, packets, channels, fabric.channels, compiled=compiled)
     messages = schedule.messages
     start = np.array([to_ps(op.start) for op in schedule.operations], np.int64)
     entry = start[messages.operation]
     release = entry + np.array([to_ps(seconds) for seconds in messages.delay.tolist()], np.int64)
-    waiting: dict[int, list[tuple[IntArray, IntArray]]] = {}
-
-    def queue(packet: IntArray, ready: IntArray) -> None:
-        of = level[paths.channels[service.hop[packet]]]
-        for number in np.flatnonzero(np.bincount(of)).tolist():
-            rows = of == number
-            waiting.setdefault(number, []).append((packet[rows], ready[rows]))
-
-    queue(np.arange(len(packets)), (release + to_ps(model.endpoint.send_overhead))[packets.message])
-    while waiting:
-        rows = waiting.pop(min(waiting))
-        packet, ready = (np.concatenate(column) for column in zip(*rows, strict=True))
-        done = service.serve(packet, ready)
-        queue(done.packet, done.ready)
+    entering = release + to_ps(model.endpoint.send_overhead)
+    service = Service(fabric, paths.channels, packets, model, compiled=compiled)
+    service.quantum = math.gcd(service.channels.quantum, int(np.gcd.reduce(entering)))
+    rows = _Rows(fabric, level, len(packets))
+    for first in range(0, len(packets), _ROWS):
+        packet = np.arange(first, min(first + _ROWS, len(packets)))
+        rows.add(entering[packets.message[packet]], *service.sources(packet))
+    while rows.left:
+        done = service.serve(*rows.take())
+        rows.add(done.ready, done.channel, done.packet)
     return record_of(fabric, model, packets, service, entry, release)
+
+
+class _Rows:
+    """Packets that wait, by level and by block of nodes: what a block holds fits into a processor's cache."""
+
+    def __init__(self, fabric: Fabric, level: IntArray, packets: int) -> None:
+        blocks = 1 + packets * int(level.max() - level.min() + 1) // _ROWS
+        starts, _ = fabric.out
+        block = starts[fabric.channel_src] * blocks // fabric.channels
+        self._bin = (level * blocks + block).astype(np.int32)
+        self.left: dict[int, list[tuple[IntArray, ...]]] = {}
+
+    def add(self, *columns: IntArray) -> None:
+        """Enter rows of ready, channel and tie."""
+        bins = self._bin[columns[1]]
+        if np.any(bins[1:] < bins[:-1]):
+            order = np.argsort(bins, kind="stable")
+            bins, columns = bins[order], tuple(column[order] for column in columns)
+        cuts = np.flatnonzero(np.diff(bins, prepend=-1, append=-1)).tolist()
+        for begin, end in pairwise(cuts):
+            rows = tuple(column[begin:end] for column in columns)
+            self.left.setdefault(int(bins[begin]), []).append(rows)
+
+    def take(self) -> Iterator[IntArray]:
+        """Remove a block of the lowest level, and yield its columns."""
+        rows = self.left.pop(min(self.left))
+        return (np.concatenate(column) for column in zip(*rows, strict=True))

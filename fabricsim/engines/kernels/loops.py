@@ -8,116 +8,107 @@ Without Numba nothing calls them but the tests, which run them as they are.
 
 from __future__ import annotations
 
+import numpy as np
 
-def group(packet, ready, route, hop, start, turn, place, by_channel, due, tie, bounds, touched):
-    """Sort the rows `packet`, `ready` by channel into `by_channel`, `due`, `tie`; return how many channels have any.
 
-    bounds, touched: where the stretch of each begins and which it is. place: (channels,) zeros, and zeros again
-    afterwards.
+def group(channel, key, code, place, grouped, bounds):
+    """Put the keys of each channel together, in `grouped`; return the channels, in the order of their codes.
+
+    bounds: where the stretch of each begins. place: (channels,) zeros, and zeros again afterwards.
     """
     used = 0
-    for row in range(len(packet)):
-        channel = route[hop[packet[row]]]
-        if place[channel] == 0:
-            touched[used] = channel
+    for row in range(len(channel)):
+        if place[channel[row]] == 0:
+            grouped[used] = code[channel[row]] * len(code) + channel[row]
             used += 1
-        place[channel] += 1
+        place[channel[row]] += 1
+    touched = np.sort(grouped[:used]) % len(code)
     first = 0
     for index in range(used):
         bounds[index] = first
         first += place[touched[index]]
         place[touched[index]] = bounds[index]
     bounds[used] = first
-    for row in range(len(packet)):
-        one = packet[row]
-        channel = route[hop[one]]
-        at = place[channel]
-        place[channel] = at + 1
-        by_channel[at], due[at] = one, ready[row]
-        tie[at] = turn[one] + len(hop) if hop[one] == start[one] else one
+    for row in range(len(channel)):
+        grouped[place[channel[row]]] = key[row]
+        place[channel[row]] += 1
     for index in range(used):
         place[touched[index]] = 0
-    return used
+    return touched
 
 
-def sort(used, bounds, due, tie, packet, spare_due, spare_tie, spare_packet):
-    """Sort each stretch by (due, tie): merges of the runs that are in order already, of which there are few."""
-    for index in range(used):
-        low, high = bounds[index], bounds[index + 1]
-        while True:
-            # merge the first run with the second, the third with the fourth, …, until the first is everything
-            begin, merged = low, 0
+def sort(stretches, bounds, key, spare):
+    """Sort each stretch of keys: merges of the runs that are in order already, of which there are few."""
+    for index in range(stretches):
+        high = bounds[index + 1]
+        merges = 1
+        while merges:
+            merges, begin = 0, bounds[index]
             while begin < high:
+                # a run, the run after it, and one from both
                 middle = begin + 1
-                while middle < high and (
-                    due[middle - 1] < due[middle]
-                    or (due[middle - 1] == due[middle] and tie[middle - 1] < tie[middle])
-                ):
+                while middle < high and key[middle - 1] <= key[middle]:
                     middle += 1
-                if middle == high:
-                    break
                 end = middle + 1
-                while end < high and (
-                    due[end - 1] < due[end] or (due[end - 1] == due[end] and tie[end - 1] < tie[end])
-                ):
+                while end < high and key[end - 1] <= key[end]:
                     end += 1
-                for row in range(begin, middle):
-                    spare_due[row], spare_tie[row], spare_packet[row] = due[row], tie[row], packet[row]
-                one, other, row = begin, middle, begin
-                while one < middle:
-                    if other < end and (
-                        due[other] < spare_due[one]
-                        or (due[other] == spare_due[one] and tie[other] < spare_tie[one])
-                    ):
-                        due[row], tie[row], packet[row] = due[other], tie[other], packet[other]
-                        other += 1
-                    else:
-                        due[row], tie[row], packet[row] = spare_due[one], spare_tie[one], spare_packet[one]
-                        one += 1
-                    row += 1
+                if middle < high:
+                    spare[begin:middle] = key[begin:middle]
+                    one, other, row = begin, middle, begin
+                    while one < middle:
+                        if other < end and key[other] < spare[one]:
+                            key[row] = key[other]
+                            other += 1
+                        else:
+                            key[row] = spare[one]
+                            one += 1
+                        row += 1
+                    merges += 1
                 begin = end
-                merged += 1
-            if merged == 0:
-                break
 
 
 def serve(
-    used, bounds, touched, by_channel, due, route, hop, start, end, wire, size_class, rate_class, table, rates,
-    latency, onward, head, cut_through, free, sent, wires, busy, peak, left, arrived, out, when, there, gone,
+    touched, bounds, key, width, low, quantum, in_turn, route, to_go, end, size_class, wires, rate_class, table,
+    rates, latency, onward, head, cut_through, free, sent, wire, busy, peak, left, arrived, out, when, following,
+    there, gone,
 ):  # fmt: skip
-    """Serve stretches in order; return how many rows of `out` and `when`, of `there` and of `gone` are filled."""
+    """Serve stretches in order; return how many rows of `out`, of `there` and of `gone` it fills."""
     going = arriving = leaving = 0
-    for index in range(used):
+    packets, mask = len(to_go), (1 << width) - 1
+    for index in range(len(touched)):
         channel = touched[index]
         idle, rate, longest = free[channel], rate_class[channel], peak[channel]
         size = time = 0
         for row in range(bounds[index], bounds[index + 1]):
-            one = by_channel[row]
-            at = hop[one]
-            tx = table[size_class[one] * rates + rate]
-            begin = max(idle, due[row])
+            due = (key[row] >> width) * quantum + low
+            tie = key[row] & mask
+            one = in_turn[tie - packets] if tie >= packets else tie
+            kind = np.int64(size_class[one])
+            tx = table[kind * rates + rate]
+            begin = max(idle, due)
             idle = begin + tx
-            longest = max(longest, idle - due[row])
+            longest = max(longest, idle - due)
             time += tx
-            size += wire[one]
-            if at == start[one]:
+            size += wires[kind]
+            if tie >= packets:
                 left[one] = idle
                 gone[leaving] = one
                 leaving += 1
-            if at + 1 == end[one]:
+            to_go[one] -= 1
+            if to_go[one] == 0:
                 arrived[one] = idle + latency[channel]
                 there[arriving] = one
                 arriving += 1
                 continue
-            hop[one] = at + 1
+            channel_after = route[end[one] - to_go[one]]
             ready = idle + onward[channel]
             if cut_through:
-                ahead = table[size_class[one] * rates + rate_class[route[at + 1]]]
+                ahead = table[kind * rates + rate_class[channel_after]]
                 ready = max(begin + head[channel] + onward[channel], ready - ahead)
-            out[going], when[going] = one, ready
+            out[going], when[going], following[going] = one, ready, channel_after
             going += 1
         free[channel], peak[channel] = idle, longest
         sent[channel] += bounds[index + 1] - bounds[index]
-        wires[channel] += size
+        wire[channel] += size
         busy[channel] += time
     return going, arriving, leaving

@@ -27,12 +27,14 @@ IntArray = NDArray[np.int64]
 class Outcome(NamedTuple):
     """What serving some packets leads to.
 
-    packet, ready: those that go on, and when they are ready for their next channel. arrived: those that have reached
-    their destination. left: those that have left their source.
+    packet, ready, channel: those that go on, when they are ready for their next channel, and which it is; in the order
+    of the nodes where they are. arrived: those that have reached their destination. left: those that have left
+    their source.
     """
 
     packet: IntArray
     ready: IntArray
+    channel: IntArray
     arrived: IntArray
     left: IntArray
 
@@ -40,46 +42,70 @@ class Outcome(NamedTuple):
 class Service:
     """The channels at work: what lives from one serving to the next.
 
-    (packets,) hop: the position in the channels of the routes of what each packet waits for; left, arrived [ps]: when
-    its last bit has left its source, and has arrived. (channels,) free [ps], and what they did: packets, wire bytes,
-    busy [ps], and peak [ps], the longest time from a packet's readiness to the end of its service.
+    (packets,) left, arrived [ps]: when its last bit has left its source, and has arrived. (channels,) free [ps], and
+    what they did: packets sent, wire bytes, busy [ps], and peak [ps], the longest time from a packet's readiness to
+    the end of its service.
+    quantum [ps] divides all times that packets become ready at; whoever knows a large one may say so.
     """
 
     def __init__(
-        self, route: IntArray, packets: Packets, channels: Channels, count: int, *, compiled: bool
+        self, fabric: Fabric, route: IntArray, packets: Packets, model: Model, *, compiled: bool
     ) -> None:
-        self.route, self.packets, self.channels = route, packets, channels
-        self.hop = packets.start.copy()
+        self.packets, self.channels = packets, Channels(fabric, packets, model)
+        # looked up for every packet and channel in no order: the fewer bytes, the more of them are near at hand
+        self._route = route.astype(np.int32)
+        self._to_go = (packets.end - packets.start).astype(np.int16)
         self.left, self.arrived = np.zeros(len(packets), np.int64), np.zeros(len(packets), np.int64)
-        self.free, self.sent, self.wire, self.busy, self.peak = (np.zeros(count, np.int64) for _ in range(5))
-        self._place = np.zeros(count, np.int64) if compiled else None
+        self.free, self.sent, self.wire, self.busy, self.peak = np.zeros((5, fabric.channels), np.int64)
+        self._place = np.zeros(fabric.channels, np.int64) if compiled else None
+        self.quantum = 1
+        # channels by the node that they lead to: then what is served comes out in the order of nodes
+        self._by_node = np.argsort(fabric.channel_dst, kind="stable")
+        self._code = np.empty(fabric.channels, np.int64)
+        self._code[self._by_node] = np.arange(fabric.channels)
 
-    def serve(self, packet: IntArray, ready: IntArray) -> Outcome:
+    def next_channel(self, packet: IntArray) -> IntArray:
+        """Return the channel that each packet, still under way, is going to."""
+        channel: IntArray = self._route[self.packets.end[packet] - self._to_go[packet]].astype(np.int64)
+        return channel
+
+    def sources(self, packet: IntArray) -> tuple[IntArray, IntArray]:
+        """Return channel and tie of packets that are at their sources."""
+        return self._route[self.packets.start[packet]].astype(np.int64), self.packets.turn[packet] + len(
+            self.packets
+        )
+
+    def serve(self, ready: IntArray, channel: IntArray, tie: IntArray) -> Outcome:
         """Serve packets that are ready for their next channels, in any order.
 
-        Nothing served later may be ready earlier, where it meets these.
+        tie: a packet's id in transit, what `sources` says at its source; so it tells which packet it is. Nothing
+        served later may be ready earlier for any of the channels.
         """
-        return self._in_arrays(packet, ready) if self._place is None else self._in_loops(packet, ready)
+        if self._place is None:
+            return self._in_arrays(ready, channel, tie)
+        return self._in_loops(ready, channel, tie)
 
     # -- with NumPy ---------------------------------------------------------------------------------
 
-    def _in_arrays(self, packet: IntArray, ready: IntArray) -> Outcome:
-        packets, channels = self.packets, self.channels
-        hop = self.hop[packet]
-        channel = self.route[hop]
-        source = hop == packets.start[packet]
-        order = service_order(channel, ready, np.where(source, packets.turn[packet] + len(packets), packet))
-        packet, ready, hop, channel, source = (c[order] for c in (packet, ready, hop, channel, source))
+    def _in_arrays(self, ready: IntArray, channel: IntArray, tie: IntArray) -> Outcome:
+        channels, total = self.channels, len(self.packets)
+        code, ready, tie = in_service_order(self._code[channel], ready, tie, self.quantum)
+        source = tie >= total
+        packet = tie
+        if source.any():
+            packet = tie.copy()
+            packet[source] = self.packets.in_turn[tie[source] - total]
+        channel = self._by_node[code]
         tx = channels.transmit(packet, channel)
-        first = np.flatnonzero(np.append(True, channel[1:] != channel[:-1]))
+        first = np.flatnonzero(np.append(True, code[1:] != code[:-1]))
         used = channel[first]
         since = ready.copy()
         since[first] = np.maximum(since[first], self.free[used])
         end = served(since, tx, first)
-        self._enter(used, first, packets.wire[packet], tx, end, end - ready)
+        self._enter(used, first, channels.wires[channels.size_class[packet]], tx, end, end - ready)
         left = packet[source]
         self.left[left] = end[source]
-        return self._onward(packet, hop, channel, end - tx, end, left)
+        return self._onward(packet, channel, end - tx, end, left)
 
     def _enter(
         self, used: IntArray, first: IntArray, wire: IntArray, tx: IntArray, end: IntArray, wait: IntArray
@@ -93,63 +119,75 @@ class Service:
         self.peak[used] = np.maximum(self.peak[used], np.maximum.reduceat(wait, first))
 
     def _onward(
-        self,
-        packet: IntArray,
-        hop: IntArray,
-        channel: IntArray,
-        start: IntArray,
-        end: IntArray,
-        left: IntArray,
+        self, packet: IntArray, channel: IntArray, start: IntArray, end: IntArray, left: IntArray
     ) -> Outcome:
         channels = self.channels
-        on = hop + 1 < self.packets.end[packet]
-        there = ~on
-        arrived = packet[there]
-        self.arrived[arrived] = end[there] + channels.latency[channel[there]]
-        packet, hop, channel, start, end = (c[on] for c in (packet, hop, channel, start, end))
-        self.hop[packet] = hop + 1
+        self._to_go[packet] -= 1
+        on = self._to_go[packet] > 0
+        arrived = packet[:0]
+        if not on.all():
+            there = ~on
+            arrived = packet[there]
+            self.arrived[arrived] = end[there] + channels.latency[channel[there]]
+            packet, channel, start, end = (c[on] for c in (packet, channel, start, end))
+        following = self.next_channel(packet)
         ready = end + channels.onward[channel]
         if channels.cut_through:
             # the head moves on once it is in, but no earlier than lets the tail never run dry at the next rate
-            ahead = channels.transmit(packet, self.route[hop + 1])
+            ahead = channels.transmit(packet, following)
             ready = np.maximum(start + channels.head[channel] + channels.onward[channel], ready - ahead)
-        return Outcome(packet, ready, arrived, left)
+        return Outcome(packet, ready, following, arrived, left)
 
     # -- with Numba ---------------------------------------------------------------------------------
 
-    def _in_loops(self, packet: IntArray, ready: IntArray) -> Outcome:
-        packets, channels = self.packets, self.channels
-        assert self._place is not None
-        rows = len(packet)
-        by_channel, due, tie, spare_packet, spare_due, spare_tie = np.empty((6, rows), np.int64)
-        bounds, touched = np.empty(rows + 1, np.int64), np.empty(rows, np.int64)
-        used = compiled(loops.group)(
-            packet, ready, self.route, self.hop, packets.start, packets.turn, self._place, by_channel, due, tie,
-            bounds, touched,
-        )  # fmt: skip
-        compiled(loops.sort)(used, bounds, due, tie, by_channel, spare_due, spare_tie, spare_packet)
-        left, arrived = np.empty((2, rows), np.int64)
+    def _in_loops(self, ready: IntArray, channel: IntArray, tie: IntArray) -> Outcome:
+        packets, channels, rows = self.packets, self.channels, len(ready)
+        low, width = int(ready.min()), int(tie.max()).bit_length()
+        if ((int(ready.max()) - low) // self.quantum).bit_length() + width > 63:
+            return self._in_arrays(ready, channel, tie)
+        key = (_in_quanta(ready - low, self.quantum) << width) | tie
+        grouped, out, when, following, left, arrived = np.empty((6, rows), np.int64)
+        bounds = np.empty(rows + 1, np.int64)
+        touched = compiled(loops.group)(channel, key, self._code, self._place, grouped, bounds)
+        compiled(loops.sort)(len(touched), bounds, grouped, key)
         going, there, gone = compiled(loops.serve)(
-            used, bounds, touched, by_channel, due, self.route, self.hop, packets.start, packets.end, packets.wire,
-            channels.size_class, channels.rate_class, channels.table, channels.rates, channels.latency,
-            channels.onward, channels.head, channels.cut_through, self.free, self.sent, self.wire, self.busy,
-            self.peak, self.left, self.arrived, spare_packet, spare_due, arrived, left,
+            touched, bounds, grouped, width, low, self.quantum, packets.in_turn, self._route, self._to_go, packets.end,
+            channels.size_class, channels.wires, channels.rate_class, channels.table, channels.rates,
+            channels.latency, channels.onward, channels.head, channels.cut_through, self.free, self.sent, self.wire,
+            self.busy, self.peak, self.left, self.arrived, out, when, following, arrived, left,
         )  # fmt: skip
-        return Outcome(spare_packet[:going], spare_due[:going], arrived[:there], left[:gone])
+        return Outcome(out[:going], when[:going], following[:going], arrived[:there], left[:gone])
 
 
-def service_order(channel: IntArray, ready: IntArray, tie: IntArray) -> IntArray:
-    """Return the order by channel, then ready time, then tie, for (rows,) columns."""
-    low = int(ready.min())
-    widths = [int(value).bit_length() for value in (channel.max(), int(ready.max()) - low, tie.max())]
+def _in_quanta(time: IntArray, quantum: int) -> IntArray:
+    return time if quantum == 1 else time // quantum
+
+
+def in_service_order(
+    channel: IntArray, ready: IntArray, tie: IntArray, quantum: int
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the (rows,) columns sorted by channel, then ready time, then tie. `quantum` divides all times."""
+    low, lane = int(ready.min()), int(channel.min())
+    after = (int(ready.max()) - low) // quantum
+    widths = [int(value).bit_length() for value in (channel.max() - lane, after, tie.max())]
     if sum(widths) > 63:
-        return np.lexsort((tie, ready, channel))
-    key = channel << widths[1]
-    key |= ready - low
+        order = np.lexsort((tie, ready, channel))
+        return channel[order], ready[order], tie[order]
+    # one number a row holds all three: sorting plain numbers is several times faster than sorting places
+    key = channel - lane
+    key <<= widths[1]
+    key |= _in_quanta(ready - low, quantum)
     key <<= widths[2]
     key |= tie
-    order: IntArray = np.argsort(key)
-    return order
+    key.sort()
+    tie = key & ((1 << widths[2]) - 1)
+    key >>= widths[2]
+    ready = key & ((1 << widths[1]) - 1)
+    ready *= quantum
+    ready += low
+    key >>= widths[1]
+    key += lane
+    return key, ready, tie
 
 
 def served(ready: IntArray, tx: IntArray, first: IntArray) -> IntArray:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.kernels.calendar import NEVER, Calendar
-from fabricsim.engines.kernels.cargo import Channels, packets_of
+from fabricsim.engines.kernels.cargo import packets_of
 from fabricsim.engines.kernels.progress import Progress, spread
 from fabricsim.engines.kernels.service import Service, record_of
 from fabricsim.engines.record import Record
@@ -44,11 +44,8 @@ class _Windows:
     ) -> None:
         self.fabric, self.paths, self.model = fabric, paths, model
         self.packets = packets_of(fabric, schedule, paths, model)
-        self.channels = Channels(fabric, self.packets, model)
-        self.width = int(self.channels.reach[np.unique(paths.channels)].min())
-        self.service = Service(
-            paths.channels, self.packets, self.channels, fabric.channels, compiled=compiled
-        )
+        self.service = Service(fabric, paths.channels, self.packets, model, compiled=compiled)
+        self.width = int(self.service.channels.reach[np.unique(paths.channels)].min())
         self.transit = Calendar(self.width)
         self.progress = Progress(schedule, fabric.ranks, model.endpoint, self.width)
         self.leaving = self._quickest_leaving()
@@ -63,7 +60,7 @@ class _Windows:
         if not len(awaited):
             return NEVER
         packet, following = self.packets.first[awaited], self.packets.first[awaited + 1]
-        full = self.channels.transmit(packet, self.paths.channels[self.packets.start[packet]])
+        full = self.service.channels.transmit(packet, self.paths.channels[self.packets.start[packet]])
         # where all share one path, all but the last take as long as the first, one after another
         ahead = np.where(self.paths.count[awaited] == 1, following - packet - 1, 0) * full
         return int(np.maximum(full, ahead).min())
@@ -72,23 +69,24 @@ class _Windows:
         """Run window after window to the end, and return the Record."""
         while (now := min(self.progress.first, self.transit.first)) != NEVER:
             until = min(now + self.width, self.progress.first + self.leaving)
-            self._serve(*self._ready(until))
+            self._serve(until)
         return record_of(
             self.fabric, self.model, self.packets, self.service, self.progress.entry, self.progress.release
         )
 
-    def _ready(self, until: int) -> tuple[IntArray, IntArray]:
-        """Return the packets that become ready for a channel before `until`, and when."""
-        ready, packet = self.transit.take(until)
+    def _serve(self, until: int) -> None:
+        """Serve the packets that become ready for a channel before `until`."""
+        ready, tie = self.transit.take(until)
+        channel = self.service.next_channel(tie)
         entry, message = self.progress.entering(until)
-        if not len(message):
-            return packet, ready
-        own, owner = spread(self.packets.first, message)
-        return np.concatenate([packet, own]), np.concatenate([ready, entry[owner]])
-
-    def _serve(self, packet: IntArray, ready: IntArray) -> None:
-        if len(packet):
-            done = self.service.serve(packet, ready)
+        if len(message):
+            own, owner = spread(self.packets.first, message)
+            more = (entry[owner], *self.service.sources(own))
+            ready, channel, tie = (
+                np.concatenate(both) for both in zip((ready, channel, tie), more, strict=True)
+            )
+        if len(tie):
+            done = self.service.serve(ready, channel, tie)
             self.transit.add(done.ready, done.packet)
             self._have_left(done.left)
             self._have_arrived(done.arrived)
