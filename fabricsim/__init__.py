@@ -44,7 +44,19 @@ if TYPE_CHECKING:
     from fabricsim.scenario import Scenario, load_scenario
     from fabricsim.schedule import Graph, Meetings, Operation, Round, Schedule
     from fabricsim.topology import load_topology
-    from fabricsim.traffic import incast, permutation, shift, tornado, uniform
+    from fabricsim.traffic import (
+        bit_reversal,
+        hotspot,
+        incast,
+        moe_combine,
+        moe_dispatch,
+        permutation,
+        ring_exchange,
+        shift,
+        tornado,
+        traffic_matrix,
+        uniform,
+    )
 
 _HOME = {
     "collectives": (
@@ -67,7 +79,19 @@ _HOME = {
     "scenario": ("Scenario", "load_scenario"),
     "schedule": ("Graph", "Meetings", "Operation", "Round", "Schedule"),
     "topology": ("load_topology",),
-    "traffic": ("incast", "permutation", "shift", "tornado", "uniform"),
+    "traffic": (
+        "bit_reversal",
+        "hotspot",
+        "incast",
+        "moe_combine",
+        "moe_dispatch",
+        "permutation",
+        "ring_exchange",
+        "shift",
+        "tornado",
+        "traffic_matrix",
+        "uniform",
+    ),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 

@@ -20,6 +20,7 @@ MAX_SEED: Final = 2**63 - 1
 """Seeds are words of the hashes that choose paths: 63 bits, so that they are not negative in any language."""
 
 Whole = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -86,13 +87,33 @@ class PatternEntry(EntryPart):
     """workload: a traffic pattern; size per message."""
 
     pattern: str
-    fan_in: Annotated[int, Field(ge=1)] | None = Field(None, description="senders of an incast")
-    target: Whole | None = Field(None, description="where an incast goes, by position in `ranks`")
+    fan_in: Count | None = Field(None, description="senders of an incast")
+    target: Whole | None = Field(
+        None, description="where an incast goes, or a hotspot is, by position in `ranks`"
+    )
     load: Share | None = Field(None, description="share of the scale-up injection bandwidth")
     duration: Time | None = Field(None, description="how long open-loop traffic arrives")
     offset: Annotated[int, Field(ge=-MAX_RANKS, le=MAX_RANKS)] | None = Field(
         None, description="distance that a shift sends over"
     )
+    share: Share | None = Field(None, description="share of the ranks that send to a hotspot")
+    file: Name | None = Field(
+        None, description="a matrix as .npy or text; [i][j] times `size` goes from i to j"
+    )
+    tokens: Count | None = Field(None, description="tokens of each rank; `size` is that of one")
+    top_k: Count | None = Field(None, description="experts that each token goes to")
+    experts: Count | None = Field(None, description="experts of each group; one for each rank by default")
+    group: Count | None = Field(None, description="ranks that share a set of experts; all by default")
+    choice: Literal["expected", "seeded"] | None = Field(None, description="even on average, or drawn")
+    skew: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="Zipf exponent of the experts' popularity"
+    )
+    copies: Literal["rank", "expert"] | None = Field(None, description="what each copy of a token is for")
+    level: Name | None = Field(None, description="how far scale-up goes: a level of the machine")
+    inside: Count | None = Field(
+        None, description="how far scale-up goes: a number of ranks, in place of `level`"
+    )
+    layer: Whole | None = Field(None, description="a number; other layers draw other experts")
 
     @property
     def kind(self) -> str:

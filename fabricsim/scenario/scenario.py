@@ -112,7 +112,7 @@ class Scenario:
     def schedule(self, fabric: Fabric) -> Schedule:
         """Return who sends what to whom on `fabric`, and after what."""
         with self._located():
-            return bind(self.parts.workload, fabric, self.seed)
+            return bind(self.parts.workload, fabric, self.seed, self.base)
 
     def model(self, fabric: Fabric) -> Model:
         """Return the model of `fabric`, with what the scenario states in place of its defaults."""

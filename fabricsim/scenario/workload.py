@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +14,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
 from fabricsim.scenario.grammar import CollectiveEntry, PatternEntry
 from fabricsim.schedule import Operation, Schedule
-from fabricsim.traffic import PATTERNS, injection, pattern
+from fabricsim.traffic import PATTERNS, injection, pattern, read_matrix
 
 Entry = CollectiveEntry | PatternEntry
 
@@ -60,8 +61,8 @@ def _check_kind(entry: Entry) -> None:
     faults.raise_if_any()
 
 
-def bind(entries: Sequence[Entry], fabric: Fabric, seed: int) -> Schedule:
-    """Return the schedule of a workload on `fabric`.
+def bind(entries: Sequence[Entry], fabric: Fabric, seed: int, base: Path) -> Schedule:
+    """Return the schedule of a workload on `fabric`; files that it names are relative to `base`.
 
     Raises InputError with every fault found, keyed by its path in the scenario: ranks that the fabric lacks,
     algorithms that do not fit, ranks that exchange messages without a path between them.
@@ -69,7 +70,7 @@ def bind(entries: Sequence[Entry], fabric: Fabric, seed: int) -> Schedule:
     faults, operations = FaultList(), []
     for index, entry in enumerate(entries):
         with faults.at("workload", index):
-            operations.append(_operation(entry, fabric, seed))
+            operations.append(_operation(entry, fabric, seed, base))
     faults.raise_if_any()
     for index, (entry, operation) in enumerate(zip(entries, operations, strict=True)):
         lost = _unreachable(fabric, operation)
@@ -86,7 +87,7 @@ def bind(entries: Sequence[Entry], fabric: Fabric, seed: int) -> Schedule:
     return Schedule(tuple(operations))
 
 
-def _operation(entry: Entry, fabric: Fabric, seed: int) -> Operation:
+def _operation(entry: Entry, fabric: Fabric, seed: int, base: Path) -> Operation:
     faults = FaultList()
     ranks = np.zeros(0, np.int64)
     with faults.at("ranks"):
@@ -98,7 +99,11 @@ def _operation(entry: Entry, fabric: Fabric, seed: int) -> Operation:
         return collective(name, entry.kind, entry.algorithm, ranks, entry.size, fabric=fabric, **stated)
     if entry.load is not None:
         stated["injection"] = injection(fabric, ranks)
-    return pattern(name, entry.kind, ranks, entry.size, seed=seed, **stated)
+    if "file" in stated:
+        with faults.at("file"):
+            stated["matrix"] = read_matrix(base / stated.pop("file"))
+        faults.raise_if_any()
+    return pattern(name, entry.kind, ranks, entry.size, seed=seed, fabric=fabric, **stated)
 
 
 def _unreachable(fabric: Fabric, operation: Operation) -> list[tuple[int, int]]:

@@ -1,57 +1,20 @@
-"""The patterns: who sends to whom, by position, as functions in a dict.
+"""Patterns that take a line or two: who sends to whom, by position.
 
 Random choices use only NumPy's uniform doubles, whose stream is the same in all its versions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import Fault, FaultList, InputError
-from fabricsim.schedule import IntArray
+from fabricsim.errors import FaultList
+from fabricsim.schedule import Round
+from fabricsim.traffic.draw import MAX_MESSAGES, Draw, fault
 from fabricsim.units import PS_PER_S, format_time
 
-MAX_MESSAGES: Final = 100_000_000
-"""Messages a pattern may have: some 3 GB of columns."""
 
-
-@dataclass(frozen=True)
-class Shape:
-    """What the patterns leave open; each takes some of it, and has a default or asks for it.
-
-    fan_in: senders of an incast. target: its receiver, as a position in the ranks. load: a share of injection.
-    duration [s]: how long messages are released. offset: how far a shift goes. injection [B/s]: of each rank.
-    """
-
-    fan_in: int | None = None
-    target: int | None = None
-    load: float | None = None
-    duration: float | None = None
-    offset: int | None = None
-    injection: float | None = None
-
-
-@dataclass(frozen=True)
-class Draw:
-    """What a pattern is made from: n positions, bytes per message, its shape, and a generator per purpose."""
-
-    n: int
-    size: int
-    shape: Shape
-    random: Callable[[str], np.random.Generator]
-
-
-Messages = tuple[IntArray, IntArray, NDArray[np.float64] | None]
-"""(messages,) positions of senders and receivers, and the delay [s] of each message's release or None."""
-
-
-def permutation(draw: Draw) -> Messages:
+def permutation(draw: Draw) -> tuple[Round, ...]:
     """Return one message from each position, each position receiving one of another: a random derangement.
 
     Permutations are drawn until one has no fixed point, which makes all derangements equally likely and takes e
@@ -61,13 +24,14 @@ def permutation(draw: Draw) -> Messages:
     dst = src
     while np.any(dst == src):
         dst = np.argsort(stream.random(draw.n), kind="stable")
-    return src, dst, None
+    return draw.once(src, dst)
 
 
-def incast(draw: Draw) -> Messages:
+def incast(draw: Draw) -> tuple[Round, ...]:
     """Return one message from each of the `fan_in` positions after `target` to it; from all others to 0 by default."""
-    target = 0 if draw.shape.target is None else draw.shape.target
-    fan_in = draw.n - 1 if draw.shape.fan_in is None else draw.shape.fan_in
+    target = draw.choices.get("target") or 0
+    fan_in = draw.choices.get("fan_in")
+    fan_in = draw.n - 1 if fan_in is None else fan_in
     faults = FaultList()
     if not 0 <= target < draw.n:
         faults.add(
@@ -76,20 +40,21 @@ def incast(draw: Draw) -> Messages:
     if not 1 <= fan_in < draw.n:
         faults.add(f"{fan_in} ranks cannot send to one of {draw.n}", f"write 1 to {draw.n - 1}", ("fan_in",))
     faults.raise_if_any()
-    return (target + np.arange(1, fan_in + 1)) % draw.n, np.full(fan_in, target), None
+    return draw.once((target + np.arange(1, fan_in + 1)) % draw.n, np.full(fan_in, target))
 
 
-def shift(draw: Draw) -> Messages:
+def shift(draw: Draw) -> tuple[Round, ...]:
     """Return one message from each position to the one `offset` after it, cyclically; 1 by default."""
-    offset = 1 if draw.shape.offset is None else draw.shape.offset
+    offset = draw.choices.get("offset")
+    offset = 1 if offset is None else offset
     if offset % draw.n == 0:
         what = f"a shift of {draw.n} ranks by {offset} sends each to itself"
         raise fault("offset", what, f"write 1 to {draw.n - 1}")
     src = np.arange(draw.n)
-    return src, (src + offset) % draw.n, None
+    return draw.once(src, (src + offset) % draw.n)
 
 
-def tornado(draw: Draw) -> Messages:
+def tornado(draw: Draw) -> tuple[Round, ...]:
     """Return a shift by ⌈n/2⌉ − 1, which loads a ring in one direction only.
 
     Dally and Towles, Principles and Practices of Interconnection Networks, table 3.1, with all ranks as one ring.
@@ -97,10 +62,10 @@ def tornado(draw: Draw) -> Messages:
     if draw.n < 3:
         raise fault("ranks", f"a tornado of {draw.n} ranks sends each to itself", "name three ranks or more")
     src = np.arange(draw.n)
-    return src, (src + (draw.n + 1) // 2 - 1) % draw.n, None
+    return draw.once(src, (src + (draw.n + 1) // 2 - 1) % draw.n)
 
 
-def uniform(draw: Draw) -> Messages:
+def uniform(draw: Draw) -> tuple[Round, ...]:
     """Return open-loop traffic: Poisson arrivals at each position for `duration`, receivers uniform over the others.
 
     The rate of each position is load · injection / size messages per second. Messages are in order of release.
@@ -116,12 +81,12 @@ def uniform(draw: Draw) -> Messages:
     # one of the n − 1 others: counted from the next position on, so that none is its own
     step = 1 + np.floor(draw.random("receivers").random(len(src)) * (draw.n - 1)).astype(np.int64)
     order = np.lexsort((src, delay))
-    return src[order], ((src + step) % draw.n)[order], delay[order]
+    return draw.once(src[order], ((src + step) % draw.n)[order], delay[order])
 
 
 def _arrival_rate(draw: Draw) -> tuple[float, float]:
     """Return messages per second of each position, and the duration [s]."""
-    load, duration, injection = _stated(draw.shape)
+    load, duration, injection = _stated(draw)
     rate = load * injection / draw.size
     if draw.n * rate * duration > MAX_MESSAGES:
         right = f"shorten it, or send larger messages: up to {MAX_MESSAGES} are planned"
@@ -129,23 +94,23 @@ def _arrival_rate(draw: Draw) -> tuple[float, float]:
     return rate, duration
 
 
-def _stated(shape: Shape) -> tuple[float, float, float]:
+def _stated(draw: Draw) -> tuple[float, float, float]:
     """Return load, duration and injection. Raises InputError with all that is missing or out of range."""
     faults = FaultList()
-    for key in ("load", "duration", "injection"):
-        if getattr(shape, key) is None and (key != "injection" or shape.load is not None):
+    load, duration, injection = draw.choices.get("load"), draw.choices.get("duration"), draw.injection
+    for key, value in (("load", load), ("duration", duration), ("injection", injection)):
+        if value is None and (key != "injection" or load is not None):
             faults.add(f"uniform traffic needs {key}", f"add {key}", (key,))
-    load, duration, injection = shape.load or 0.0, shape.duration or 0.0, shape.injection or 0.0
-    if shape.load is not None and not 0 < load <= 1:
+    if load is not None and not 0 < load <= 1:
         faults.add(f"a load of {load} is not above 0 and at most 1", "write a share such as 0.5", ("load",))
-    if shape.duration is not None and duration <= 0:
+    if duration is not None and duration <= 0:
         faults.add(
             f"a duration of {duration} s is not above zero", "write a time such as '1 ms'", ("duration",)
         )
-    if shape.injection is not None and injection <= 0:
+    if injection is not None and injection <= 0:
         faults.add("the ranks have no injection bandwidth", "join them to something", ("injection",))
     faults.raise_if_any()
-    return load, duration, injection
+    return load or 0.0, duration or 0.0, injection or 0.0
 
 
 def _arrivals(stream: np.random.Generator, n: int, rate: float, duration: float) -> NDArray[np.float64]:
@@ -162,24 +127,53 @@ def _arrivals(stream: np.random.Generator, n: int, rate: float, duration: float)
     return times
 
 
-def fault(key: str, what: str, right: str) -> InputError:
-    """Return an InputError about one argument."""
-    return InputError([Fault(what, right, (key,))])
+def bit_reversal(draw: Draw) -> tuple[Round, ...]:
+    """Return one message from each position to the one whose number has its bits in reverse, where that is another.
+
+    Dally and Towles, Principles and Practices of Interconnection Networks, table 3.1. n is a power of two.
+    """
+    bits = draw.n.bit_length() - 1
+    if draw.n != 1 << bits or bits < 2:
+        what = f"the numbers of {draw.n} ranks have no bits to reverse"
+        raise fault("ranks", what, "name 4, 8, 16, … ranks")
+    src = np.arange(draw.n)
+    dst = np.zeros(draw.n, np.int64)
+    for bit in range(bits):
+        dst |= (src >> bit & 1) << (bits - 1 - bit)
+    return draw.once(src[src != dst], dst[src != dst])
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of pattern: how its messages are made, and which parts of a Shape it takes."""
+def ring_exchange(draw: Draw) -> tuple[Round, ...]:
+    """Return one message from each position to the next one and one to the one before: halos along a ring."""
+    if draw.n < 3:
+        raise fault(
+            "ranks", f"a ring of {draw.n} ranks has no two neighbours for each", "name three ranks or more"
+        )
+    src = np.arange(draw.n)
+    return draw.once(np.tile(src, 2), np.concatenate([(src + 1) % draw.n, (src - 1) % draw.n]))
 
-    messages: Callable[[Draw], Messages]
-    takes: tuple[str, ...] = ()
 
+def hotspot(draw: Draw) -> tuple[Round, ...]:
+    """Return one message from each position but `target`: a `share` of them goes there, each other one anywhere else.
 
-PATTERNS: Final[Mapping[str, Kind]] = MappingProxyType({
-    "permutation": Kind(permutation),
-    "incast": Kind(incast, ("fan_in", "target")),
-    "uniform": Kind(uniform, ("load", "duration", "injection")),
-    "shift": Kind(shift, ("offset",)),
-    "tornado": Kind(tornado),
-})  # fmt: skip
-"""The patterns, by name."""
+    Who sends to the target is drawn, each with probability `share`, half by default (Pfister and Norton, IEEE Trans.
+    Computers C-34 (1985)); the others go to a position drawn evenly from those that are neither it nor the sender.
+    """
+    target, share = draw.choices.get("target") or 0, draw.choices.get("share")
+    share = 0.5 if share is None else share
+    if not 0 <= target < draw.n:
+        raise fault(
+            "target", f"there is no target {target}", f"it counts within the ranks: 0 to {draw.n - 1}"
+        )
+    if not 0 <= share <= 1:
+        raise fault("share", f"a share of {share} is not between 0 and 1", "write a share such as 0.2")
+    if draw.n < 3:
+        raise fault(
+            "ranks", f"{draw.n} ranks have nobody beside the hotspot to talk to", "name three ranks or more"
+        )
+    src = np.delete(np.arange(draw.n), target)
+    hot = draw.random("senders").random(len(src)) < share
+    # one of the n − 2 others: counted over all but the target, from the sender's next on
+    step = 1 + np.floor(draw.random("receivers").random(len(src)) * (len(src) - 1)).astype(np.int64)
+    cold = src[(np.arange(len(src)) + step) % len(src)]
+    return draw.once(src, np.where(hot, target, cold))

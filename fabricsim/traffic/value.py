@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Unpack, cast
+
+from numpy.typing import NDArray
 
 from fabricsim.collectives.ranks import Ranks, bound_ranks
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import Operation
 from fabricsim.traffic.binding import injection, pattern
-from fabricsim.traffic.patterns import Shape
+from fabricsim.traffic.draw import Choices, ExpertChoices
 from fabricsim.units import parse_bandwidth, parse_share, parse_size, parse_time
 
 
@@ -19,12 +22,13 @@ class Pattern:
 
     kind: str
     size: int
-    shape: Shape = field(default_factory=Shape)
+    choices: Choices = field(default_factory=Choices)
     ranks: Ranks | None = None
     name: str | None = None
     start: float = 0.0
     after: tuple[str, ...] = ()
     barrier: bool = False
+    injection: float | None = None
 
     def on(self, where: Fabric | Ranks | int, *, seed: int = 0, name: str | None = None) -> Operation:
         """Return the operation on a machine, on a list of ranks, or on the first so many ranks.
@@ -33,14 +37,13 @@ class Pattern:
         unless the pattern states one. It is called `name`, else as the pattern is, else by its kind. Raises
         InputError for anything that does not fit.
         """
-        ranks, shape = bound_ranks(where, self.ranks), self.shape
-        if isinstance(where, Fabric) and shape.load is not None and shape.injection is None:
-            shape = replace(shape, injection=injection(where, ranks))
+        ranks, rate = bound_ranks(where, self.ranks), self.injection
+        if isinstance(where, Fabric) and self.choices.get("load") is not None and rate is None:
+            rate = injection(where, ranks)
         return pattern(
             name or self.name or self.kind, self.kind, ranks, self.size, seed=seed,
-            fan_in=shape.fan_in, target=shape.target, load=shape.load, duration=shape.duration,
-            offset=shape.offset, injection=shape.injection,
-            start=self.start, after=self.after, barrier=self.barrier,
+            fabric=where if isinstance(where, Fabric) else None, injection=rate,
+            start=self.start, after=self.after, barrier=self.barrier, **self.choices,
         )  # fmt: skip
 
 
@@ -58,9 +61,8 @@ def permutation(
     The choice depends on the seed and the name.
     The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
-    shape = Shape()
     return Pattern(
-        "permutation", parse_size(size), shape, ranks, name, parse_time(start), tuple(after), barrier
+        "permutation", parse_size(size), Choices(), ranks, name, parse_time(start), tuple(after), barrier
     )
 
 
@@ -80,8 +82,16 @@ def incast(
     fan_in: all others by default. target: position in `ranks`.
     The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
-    shape = Shape(fan_in=fan_in, target=target)
-    return Pattern("incast", parse_size(size), shape, ranks, name, parse_time(start), tuple(after), barrier)
+    return Pattern(
+        "incast",
+        parse_size(size),
+        Choices(fan_in=fan_in, target=target),
+        ranks,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
 
 
 def shift(
@@ -99,8 +109,16 @@ def shift(
     The ranks count as a ring.
     The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
-    shape = Shape(offset=offset)
-    return Pattern("shift", parse_size(size), shape, ranks, name, parse_time(start), tuple(after), barrier)
+    return Pattern(
+        "shift",
+        parse_size(size),
+        Choices(offset=offset),
+        ranks,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
 
 
 def tornado(
@@ -117,8 +135,160 @@ def tornado(
     That loads a ring in one direction only.
     The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
-    shape = Shape()
-    return Pattern("tornado", parse_size(size), shape, ranks, name, parse_time(start), tuple(after), barrier)
+    return Pattern(
+        "tornado", parse_size(size), Choices(), ranks, name, parse_time(start), tuple(after), barrier
+    )
+
+
+def bit_reversal(
+    size: str,
+    *,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Pattern:
+    """Return a pattern in which each rank sends `size` to the one whose number has its bits in reverse.
+
+    The number of ranks is a power of two; a rank whose number reads the same stays silent.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    """
+    return Pattern(
+        "bit-reversal", parse_size(size), Choices(), ranks, name, parse_time(start), tuple(after), barrier
+    )
+
+
+def ring_exchange(
+    size: str,
+    *,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Pattern:
+    """Return a pattern in which each rank sends `size` to the next one and to the one before.
+
+    The ranks count as a ring.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    """
+    return Pattern(
+        "ring-exchange", parse_size(size), Choices(), ranks, name, parse_time(start), tuple(after), barrier
+    )
+
+
+def hotspot(
+    size: str,
+    *,
+    share: float | str = 0.5,
+    target: int = 0,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Pattern:
+    """Return a pattern in which each rank sends `size`, a share of them to one rank, the others anywhere else.
+
+    share: the probability that a rank is one of those. target: position in `ranks`.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    """
+    return Pattern(
+        "hotspot",
+        parse_size(size),
+        Choices(share=parse_share(share), target=target),
+        ranks,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
+
+
+def traffic_matrix(
+    size: str,
+    *,
+    matrix: Sequence[Sequence[int]] | NDArray[Any],
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+) -> Pattern:
+    """Return a pattern in which rank i sends rank j one message of matrix[i][j] times `size`.
+
+    The diagonal is not sent.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    """
+    return Pattern(
+        "matrix",
+        parse_size(size),
+        Choices(matrix=matrix),
+        ranks,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
+
+
+def moe_dispatch(
+    size: str,
+    *,
+    tokens: int,
+    top_k: int,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+    **choices: Unpack[ExpertChoices],
+) -> Pattern:
+    """Return the pattern of a mixture of experts in which each token, of `size`, goes to the experts it needs.
+
+    tokens: of each rank. top_k: experts of each token. choices: see ExpertChoices.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    """
+    return Pattern(
+        "moe-dispatch",
+        parse_size(size),
+        cast(Choices, {"tokens": tokens, "top_k": top_k, **choices}),
+        ranks,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
+
+
+def moe_combine(
+    size: str,
+    *,
+    tokens: int,
+    top_k: int,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+    **choices: Unpack[ExpertChoices],
+) -> Pattern:
+    """Return the pattern of a mixture of experts in which each token, of `size`, goes back from its experts, summed up.
+
+    tokens: of each rank. top_k: experts of each token. choices: see ExpertChoices.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    """
+    return Pattern(
+        "moe-combine",
+        parse_size(size),
+        cast(Choices, {"tokens": tokens, "top_k": top_k, **choices}),
+        ranks,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
 
 
 def uniform(
@@ -139,9 +309,8 @@ def uniform(
     messages are released, at Poisson intervals.
     The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
-    shape = Shape(
-        load=parse_share(load),
-        duration=parse_time(duration),
-        injection=None if injection is None else parse_bandwidth(injection),
+    choices = Choices(load=parse_share(load), duration=parse_time(duration))
+    rate = None if injection is None else parse_bandwidth(injection)
+    return Pattern(
+        "uniform", parse_size(size), choices, ranks, name, parse_time(start), tuple(after), barrier, rate
     )
-    return Pattern("uniform", parse_size(size), shape, ranks, name, parse_time(start), tuple(after), barrier)

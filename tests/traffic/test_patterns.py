@@ -20,17 +20,23 @@ from fabricsim.schedule import Operation
 from fabricsim.traffic import (
     PATTERNS,
     Pattern,
+    bit_reversal,
+    hotspot,
     incast,
     injection,
+    moe_combine,
+    moe_dispatch,
     pattern,
     permutation,
+    ring_exchange,
     shift,
     tornado,
+    traffic_matrix,
     uniform,
 )
 from fabricsim.traffic.patterns import _arrivals
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 LINK = {"bandwidth": "50 GB/s", "latency": "500 ns"}
 
 
@@ -155,6 +161,44 @@ def test_positions_become_the_ranks_given() -> None:
     ranks = [7, 3, 11]
     src, dst = only_round(pattern("s", "shift", ranks, 1, seed=0))
     assert list(zip(src.tolist(), dst.tolist(), strict=True)) == [(7, 3), (3, 11), (11, 7)]
+
+
+@given(bits=st.integers(2, 10))
+def test_bits_are_reversed(bits: int) -> None:
+    src, dst = only_round(bit_reversal("1 B").on(1 << bits))
+    assert [f"{s:0{bits}b}" for s in src.tolist()] == [f"{d:0{bits}b}"[::-1] for d in dst.tolist()]
+    palindromes = 1 << (bits + 1) // 2
+    assert len(src) == (1 << bits) - palindromes
+
+
+def test_a_ring_exchange_names_both_neighbours() -> None:
+    src, dst = only_round(ring_exchange("1 B").on(5))
+    pairs = sorted(zip(src.tolist(), dst.tolist(), strict=True))
+    assert pairs == sorted([(k, (k + 1) % 5) for k in range(5)] + [(k, (k - 1) % 5) for k in range(5)])
+
+
+@given(n=st.integers(3, 60), target=st.integers(0, 59), share=st.sampled_from([0.0, 0.3, 1.0]))
+def test_a_hotspot_is_not_its_own_sender_nor_anyone_else(n: int, target: int, share: float) -> None:
+    target %= n
+    src, dst = only_round(hotspot("1 B", share=share, target=target).on(n))
+    assert src.tolist() == [rank for rank in range(n) if rank != target]
+    assert np.all(src != dst)
+    if share in (0, 1):
+        assert np.all((dst == target) == bool(share))
+
+
+def test_a_share_of_a_hotspot_is_a_probability() -> None:
+    hits = [only_round(hotspot("1 B", share=0.2).on(401, seed=seed))[1] == 0 for seed in range(50)]
+    assert abs(np.mean(hits) - 0.2) < 5 * math.sqrt(0.2 * 0.8 / (50 * 400))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [(bit_reversal, "name 4, 8, 16"), (ring_exchange, "three ranks"), (hotspot, "three ranks")],
+)
+def test_patterns_that_two_ranks_cannot_make(make: object, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        make("1 B").on(2)  # type: ignore[operator]
 
 
 # -- uniform ----------------------------------------------------------------------------------------------
@@ -283,6 +327,12 @@ def test_every_pattern_has_a_value() -> None:
         shift("1 B"),
         tornado("1 B"),
         uniform("1 B", load=0.1, duration="1 s"),
+        bit_reversal("1 B"),
+        ring_exchange("1 B"),
+        hotspot("1 B"),
+        traffic_matrix("1 B", matrix=[[0, 1], [1, 0]]),
+        moe_dispatch("1 B", tokens=1, top_k=1),
+        moe_combine("1 B", tokens=1, top_k=1),
     ]
     assert {value.kind for value in values} == set(PATTERNS)
 
