@@ -194,7 +194,7 @@ def test_list(cli: Cli, what: str, name: str) -> None:
     assert any(line.startswith(name) for line in out.splitlines())
 
 
-@pytest.mark.parametrize("what", ["scenario", "topology"])
+@pytest.mark.parametrize("what", ["scenario", "topology", "parts"])
 def test_schema_is_a_json_schema(cli: Cli, what: str) -> None:
     import jsonschema
 

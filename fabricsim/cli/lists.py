@@ -24,6 +24,7 @@ class SchemaOf(StrEnum):
 
     SCENARIO = "scenario"
     TOPOLOGY = "topology"
+    PARTS = "parts"
 
 
 def list_things(
@@ -66,6 +67,8 @@ def schema(what: Annotated[SchemaOf, typer.Argument(help="Which file format.")] 
     """Print the JSON Schema of a file format, for editors."""
     if what is SchemaOf.SCENARIO:
         from fabricsim.scenario import json_schema
+    elif what is SchemaOf.PARTS:
+        from fabricsim.inspection.parts import json_schema
     else:
         from fabricsim.topology import json_schema
     print(json.dumps(json_schema(), indent=1))

@@ -44,13 +44,21 @@ def inspect(
             help="Compare measured cables (columns a_port, b_port) with one topology; exit 1 when they differ.",
         ),
     ] = None,
+    parts: Annotated[
+        str | None,
+        typer.Option(
+            "--parts", metavar="BOOK", help="Add up cost, power and failures by a parts book (.yaml)."
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --cables.")] = False,
 ) -> None:
     """Print what topologies are: counts, hops, bisection, injection, tiers, cables, findings; side by side."""
     from fabricsim.inspection import inspect as figures_of
+    from fabricsim.inspection.parts import load_parts
     from fabricsim.topology import load_topology, parse_settings
 
     fabrics = [load_topology(name, **parse_settings(settings or [])) for name in topologies]
+    book = load_parts(parts) if parts else None
     if verify:
         _verify(_only(fabrics, "--verify-cables compares"), verify)
         return
@@ -58,7 +66,7 @@ def inspect(
         _draw(_only(fabrics, "--picture draws"), picture)
     if cables:
         _write_cables(_only(fabrics, "--cables writes"), cables, force=force)
-    figures = [figures_of(fabric) for fabric in fabrics]
+    figures = [figures_of(fabric, book) for fabric in fabrics]
     if as_json:
         print(json.dumps(figures[0] if len(figures) == 1 else figures, indent=1))
     else:

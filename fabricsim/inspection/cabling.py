@@ -12,6 +12,7 @@ import numpy as np
 
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric, IntArray, NodeGroup
+from fabricsim.inspection.media import cable_links
 from fabricsim.topology.layout import bundles_of, lengths_of, places_of
 
 COLUMNS: Final = (
@@ -19,13 +20,6 @@ COLUMNS: Final = (
 )  # fmt: skip
 _ENDS: Final = ("a_port", "b_port")
 Pair = tuple[str, str]
-
-
-def cable_links(fabric: Fabric) -> IntArray:
-    """Return the links that are cables: all but those on boards and inside packages."""
-    board = np.array([link.medium == "pcb" for link in fabric.links])
-    inside = np.array([fabric.about.networks.get(name) == "package" for name in fabric.levels])
-    return np.flatnonzero(~board[fabric.link_class] & ~inside[fabric.level])
 
 
 def ports_of(fabric: Fabric) -> tuple[IntArray, IntArray]:

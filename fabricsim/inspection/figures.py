@@ -12,12 +12,13 @@ from typing import Any
 from fabricsim.fabric import Fabric
 from fabricsim.inspection.cuts import all_to_all_bound, bisection
 from fabricsim.inspection.lint import lint
-from fabricsim.inspection.media import cable_lanes, cables, optical_modules
+from fabricsim.inspection.media import cable_lanes, cables, modules_of_class, whole
 from fabricsim.inspection.pairs import Pairs, pairs_of
+from fabricsim.inspection.parts import PartsBook, totals
 from fabricsim.inspection.ports import payload_share, port_figures, tiers
 
 
-def inspect(fabric: Fabric) -> dict[str, Any]:
+def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
     """Return the figures of a topology under the names that `fabricsim inspect --json` prints.
 
     Rates are B/s, per direction and per NPU where the name says port sum, injection or bound. A name with `_raw_` is
@@ -25,6 +26,7 @@ def inspect(fabric: Fabric) -> dict[str, Any]:
     is on the wire, after coding; but `all_to_all_bound_Bps` is payload, and `…_wire_Bps` is what that takes. A port
     sum leaves out links inside a package. `hops_sampled` and `all_to_all_sampled` count the destinations looked at
     where those are not all, else they are None: then no path is left out, or left-out ones are equal by symmetry.
+    With a parts book `parts` has its totals.
     """
     pairs = pairs_of(fabric)
     known = pairs.separated is None and fabric.ranks > 1
@@ -47,7 +49,8 @@ def inspect(fabric: Fabric) -> dict[str, Any]:
         "tiers": tiers(fabric),
         "cables": cables(fabric),
         "cable_lanes": cable_lanes(fabric),
-        "optical_modules": optical_modules(fabric),
+        "optical_modules": whole(float(modules_of_class(fabric).sum())),
+        **({"parts": totals(fabric, book)} if book is not None else {}),
         "lint": lint(fabric, pairs),
         "evidence": _evidence(fabric),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric, IntArray, Link
 
@@ -18,7 +19,7 @@ def cables(fabric: Fabric) -> dict[str, int | float]:
     for link, number in zip(fabric.links, links_of_class(fabric).tolist(), strict=True):
         for medium, each in made_of(link):
             counts[medium] += each * number
-    return {medium: _whole(count) for medium, count in sorted(counts.items()) if count}
+    return {medium: whole(count) for medium, count in sorted(counts.items()) if count}
 
 
 def cable_lanes(fabric: Fabric) -> dict[str, int] | None:
@@ -31,12 +32,19 @@ def cable_lanes(fabric: Fabric) -> dict[str, int] | None:
     return {medium: count for medium, count in sorted(lanes.items()) if count}
 
 
-def optical_modules(fabric: Fabric) -> int | float:
-    """Return how many optical modules there are: one at each end of each fibre, none in a circuit switch."""
+def modules_of_class(fabric: Fabric) -> NDArray[np.float64]:
+    """Return (classes,) the optical modules of each class: one at each end of each fibre, none in a circuit switch."""
     fibres = np.array([dict(made_of(link)).get("optical", 0.0) for link in fabric.links])
     passive = np.repeat([g.device.kind == "ocs" for g in fabric.groups], [g.count for g in fabric.groups])
-    each = fibres[fabric.link_class]
-    return _whole(sum(float(each[~passive[ends]].sum()) for ends in (fabric.src, fabric.dst)))
+    ends = (~passive[fabric.src]).astype(np.int64) + ~passive[fabric.dst]
+    return fibres * np.bincount(fabric.link_class, ends, len(fabric.links))
+
+
+def cable_links(fabric: Fabric) -> IntArray:
+    """Return the links that are cables: all but those on boards and inside packages."""
+    board = np.array([link.medium == "pcb" for link in fabric.links])
+    inside = np.array([fabric.about.networks.get(name) == "package" for name in fabric.levels])
+    return np.flatnonzero(~board[fabric.link_class] & ~inside[fabric.level])
 
 
 def links_of_class(fabric: Fabric) -> IntArray:
@@ -49,5 +57,6 @@ def made_of(link: Link) -> tuple[tuple[str, float], ...]:
     return link.cables or ((link.medium or "unstated", 1.0),)
 
 
-def _whole(count: float) -> int | float:
+def whole(count: float) -> int | float:
+    """Return a count as an integer where it is whole."""
     return int(count) if count == int(count) else count

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from fabricsim.report.tables import TextTable, quantity
+from fabricsim.units import format_time
 
 Figures = Mapping[str, Any]
 
@@ -98,6 +99,37 @@ def cables_table(figures: Sequence[Figures]) -> TextTable:
     return TextTable("Cables by medium", ("", *_names(figures)), tuple(rows))
 
 
+def parts_table(figures: Sequence[Figures]) -> TextTable:
+    """Return cost, power and failures of each topology by a parts book, with the share of pieces that is known."""
+    books = [column.get("parts") for column in figures]
+    if None in books:
+        return TextTable("", ("",), ())
+    rows: list[tuple[str, ...]] = [("pieces", *(f"{book['pieces']:,.10g}" for book in books if book))]
+    for label, key, share in _PARTS:
+        rows.append((label, *(_known(book, key, share) for book in books if book)))
+    rows.append(("time between failures", *(_mtbf(book) for book in books if book)))
+    first = books[0] or {}
+    note = f"Prices in {first['unit']}, by: {first['title'] or 'a book without a title'}. The share is of pieces."
+    return TextTable("Parts", ("", *_names(figures)), tuple(rows), note)
+
+
+_PARTS: Final = (
+    ("price", "price", "priced_share"),
+    ("power [W]", "watts", "watts_share"),
+    ("failures a year", "failures_per_year", "failures_share"),
+)
+
+
+def _known(book: Mapping[str, Any], key: str, share: str) -> str:
+    return "–" if book[key] is None else f"{book[key]:,.6g} ({100 * book[share]:.1f} % known)"
+
+
+def _mtbf(book: Mapping[str, Any]) -> str:
+    if book["mtbf_s"] is None:
+        return "–"
+    return f"{'' if book['failures_share'] == 1 else 'at most '}{format_time(book['mtbf_s'])}"
+
+
 def remarks(figures: Sequence[Figures]) -> list[str]:
     """Return what is said below the tables: titles, vendors' sums in their words, evidence, mixed bases, findings."""
     lines = []
@@ -109,6 +141,9 @@ def remarks(figures: Sequence[Figures]) -> list[str]:
             lines.append(f"{name}, in the vendor's words: {column['vendor_sum']}")
         if confidence:
             lines.append(f"{name}, numbers: " + ", ".join(f"{n} {word}" for word, n in confidence.items()))
+        if column.get("parts"):
+            told = ", ".join(f"{n} {word}" for word, n in column["parts"]["confidence"].items())
+            lines.append(f"{name}, parts: {told or 'no piece is in the book'}")
         lines += [f"{name}: {finding}" for finding in column.get("lint", ())]
     return [*lines, *_mixed_bases(figures)]
 

@@ -65,6 +65,7 @@ def print_inspection(figures: Sequence[Mapping[str, Any]], console: Console) -> 
         inspection_tables.figures_table,
         inspection_tables.tiers_table,
         inspection_tables.cables_table,
+        inspection_tables.parts_table,
     ):
         _print_table(console, table(figures))
     for line in inspection_tables.remarks(figures):
