@@ -20,7 +20,7 @@ from fabricsim.failures import Failures
 from fabricsim.model import Model
 from fabricsim.result import Result
 from fabricsim.routing import Routes, Routing, channel_busy_ps, path_ps, routes
-from fabricsim.schedule import Schedule
+from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.theory.bounds import ideal_time_ps
 from fabricsim.units import format_time
 
@@ -67,6 +67,7 @@ def packet(
     last delivery, SimulationError if the outcome beats the lower bound.
     """
     refuse_unbuilt(schedule)
+    check_lanes(schedule, model.lanes)
     paths = routes(fabric, schedule.messages, routing, model, seed)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
     record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed)

@@ -61,7 +61,9 @@ class FeedbackKernel(Kernel):
 
     def _lanes(self, routes: Routes) -> list[int]:
         """Return the lane of each hop of the routes."""
-        return [0] * len(routes.channels)
+        owner = np.repeat(np.arange(len(routes.first)), routes.count)
+        found: list[int] = np.repeat(self.schedule.lanes[owner], routes.hops).tolist()
+        return found
 
     def _port(self, wiring: Wiring) -> Port:
         node = self.nodes.setdefault(int(self.fabric.channel_src[wiring.channel]), Node(self.model.queueing))

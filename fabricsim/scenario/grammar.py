@@ -57,6 +57,7 @@ class EntryPart(Part):
     start: Time = 0.0
     after: ListOf[str] = Field((), description="entries that each rank finishes first")
     barrier: bool = Field(False, description="whether all ranks wait for all of `after`")
+    lane: Whole = Field(0, description="traffic class of its messages, below model.lanes")
 
 
 class CollectiveEntry(EntryPart):

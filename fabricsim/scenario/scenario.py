@@ -23,7 +23,7 @@ from fabricsim.routing import Routing
 from fabricsim.scenario.grammar import ScenarioPart
 from fabricsim.scenario.paths import Override, applied, find, governing, overlaps, overrides_of
 from fabricsim.scenario.workload import bind, check_entries
-from fabricsim.schedule import Schedule
+from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.topology import check_spec, resolve
 from fabricsim.validation import Part, validate
 
@@ -146,7 +146,10 @@ class Scenario:
             with faults.at():
                 found.append(part(fabric))
         faults.raise_if_any()
-        return Bound(*found)  # type: ignore[arg-type]
+        bound = Bound(*found)  # type: ignore[arg-type]
+        with self._located():
+            check_lanes(bound.schedule, bound.model.lanes)
+        return bound
 
     # -- others like it -----------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from fabricsim.traffic import PATTERNS, injection, pattern, read_matrix
 
 Entry = CollectiveEntry | PatternEntry
 
-_NOT_PASSED: Final = frozenset({"name", "collective", "algorithm", "pattern", "size", "ranks"})
+_NOT_PASSED: Final = frozenset({"name", "collective", "algorithm", "pattern", "size", "ranks", "lane"})
 """Keys of an entry that a collective or pattern takes by position; the others go by name, where stated."""
 
 
@@ -70,7 +71,7 @@ def bind(entries: Sequence[Entry], fabric: Fabric, seed: int, base: Path) -> Sch
     faults, operations = FaultList(), []
     for index, entry in enumerate(entries):
         with faults.at("workload", index):
-            operations.append(_operation(entry, fabric, seed, base))
+            operations.append(replace(_operation(entry, fabric, seed, base), lane=entry.lane))
     faults.raise_if_any()
     for index, (entry, operation) in enumerate(zip(entries, operations, strict=True)):
         lost = _unreachable(fabric, operation)

@@ -9,6 +9,7 @@ asks for a barrier. `expanded` turns both into the steps that an event-driven ke
 from fabricsim.schedule.columns import IntArray
 from fabricsim.schedule.conversion import as_graph
 from fabricsim.schedule.graph import Graph
+from fabricsim.schedule.lanes import check_lanes
 from fabricsim.schedule.meetings import Meetings
 from fabricsim.schedule.operation import Operation, Round
 from fabricsim.schedule.schedule import Messages, Schedule
@@ -24,5 +25,6 @@ __all__ = [
     "Schedule",
     "Steps",
     "as_graph",
+    "check_lanes",
     "expanded",
 ]

@@ -20,7 +20,8 @@ class Graph:
     (tasks,) src, dst: ranks. size [B]. delay [s]. A task with src = dst and size 0 is a computation of `delay` seconds
     on that rank, any other one a message that is released `delay` after its needs are met. needs: tasks that task t
     waits for, needs[need_starts[t] : need_starts[t + 1]]. after_sent: (needs,) whether it waits until the needed
-    message is sent; else until it is delivered. A needed computation has to be over.
+    message is sent; else until it is delivered. A needed computation has to be over. lane: (tasks,) the traffic class
+    of each message; None for the operation's.
     Raises InputError where tasks wait for each other in a circle, naming a shortest one.
     """
 
@@ -31,12 +32,15 @@ class Graph:
     need_starts: IntArray
     needs: IntArray
     after_sent: NDArray[np.bool_]
+    lane: IntArray | None = None
 
     def __post_init__(self) -> None:
         for name in ("src", "dst", "size", "need_starts", "needs"):
             object.__setattr__(self, name, column(getattr(self, name)))
         object.__setattr__(self, "delay", column(self.delay, np.float64))
         object.__setattr__(self, "after_sent", column(self.after_sent, np.bool_))
+        if self.lane is not None:
+            object.__setattr__(self, "lane", column(self.lane))
         self._check_shapes()
         self._check_tasks()
         circle = shortest_cycle(self.need_starts, self.needs)
@@ -48,6 +52,8 @@ class Graph:
         tasks = len(self.src)
         if not len(self.dst) == len(self.size) == len(self.delay) == tasks:
             raise InputError("src, dst, size and delay differ in length")
+        if self.lane is not None and (len(self.lane) != tasks or np.any(self.lane < 0)):
+            raise InputError("lane is not one number of 0 or more for each task")
         starts = self.need_starts
         if (
             len(starts) != tasks + 1

@@ -77,7 +77,9 @@ class Operation:
 
     kind is the collective's or pattern's name. asked and size are the bytes asked for and used, in the sense of
     nccl-tests for a collective, per message for a pattern. bus_factor is busbw over algbw, None for patterns.
-    start [s] counts from the end of everything in `after`, per rank, or of all ranks with `barrier`.
+    start [s] counts from the end of everything in `after`, per rank, or of all ranks with `barrier`. lane: the traffic
+    class of its messages; a graph may state its own. warmup [s]: latency counts for what is released later than that
+    after the operation's first release.
     """
 
     name: str
@@ -92,6 +94,8 @@ class Operation:
     after: tuple[str, ...] = ()
     barrier: bool = False
     graph: Graph | None = None
+    lane: int = 0
+    warmup: float = 0.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ranks", column(self.ranks))
@@ -124,6 +128,13 @@ class Operation:
         if self.graph is not None:
             return int(self.graph.size.sum())
         return sum(r.payload * r.repeat for r in self.rounds)
+
+    @property
+    def lanes(self) -> IntArray:
+        """(messages,) the traffic class of each message."""
+        if self.graph is not None and self.graph.lane is not None:
+            return self.graph.lane[self.graph.is_message]
+        return np.full(self.messages, self.lane)
 
     @property
     def meets(self) -> bool:

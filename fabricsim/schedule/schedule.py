@@ -73,19 +73,27 @@ class Schedule:
         return Messages(*columns)
 
     @cached_property
+    def lanes(self) -> IntArray:
+        """(messages,) the traffic class of each message."""
+        return np.concatenate([np.zeros(0, np.int64), *(op.lanes for op in self.operations)])
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of all that an engine can see of the schedule."""
         state = hashlib.sha256()
         for op in self.operations:
             head = (op.name, op.kind, op.algorithm, op.size, op.start, op.after, op.barrier)
             state.update(repr(head).encode() + canonical(op.ranks))
+            if op.lane or op.warmup:
+                state.update(repr(("lane", op.lane, "warmup", op.warmup)).encode())
             for r in op.rounds:
                 for part in _identity(r):
                     state.update(part)
             if op.graph is not None:
                 state.update(b"graph")
                 for f in fields(op.graph):
-                    state.update(_measured(getattr(op.graph, f.name)))
+                    if getattr(op.graph, f.name) is not None:
+                        state.update(_measured(getattr(op.graph, f.name)))
         return state.hexdigest()
 
     def __repr__(self) -> str:

@@ -29,7 +29,7 @@ FULL: dict[str, Any] = {
         {"name": "bc", "collective": "broadcast", "algorithm": "ring", "size": "1 KiB", "ranks": "0-2", "root": 1,
          "chunks": 2, "start": "1 us"},
         {"name": "in", "pattern": "incast", "size": "1 KiB", "fan_in": 2, "target": 1, "after": ["bc"],
-         "barrier": True},
+         "barrier": True, "lane": 0},
         {"name": "un", "pattern": "uniform", "size": "1 KiB", "load": "10 %", "duration": "1 us"},
         {"name": "sh", "pattern": "shift", "size": "1 KiB", "offset": 2, "ranks": [0, 1, 3]},
     ],
