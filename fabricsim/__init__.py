@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from fabricsim.fabric import Device, Fabric, Link
-    from fabricsim.failures import LinkDegraded, LinkDown
+    from fabricsim.failures import Flap, LaneDown, LinkDegraded, LinkDown, NodeDown, PlaneDown
     from fabricsim.inspection import inspect
     from fabricsim.model import Endpoint, Model
     from fabricsim.regression import judge
@@ -69,7 +69,7 @@ _HOME = {
     ),
     "errors": ("BudgetError", "FabricError", "InputError", "SimulationError", "StallError", "UsageError"),
     "fabric": ("Device", "Fabric", "Link"),
-    "failures": ("LinkDegraded", "LinkDown"),
+    "failures": ("Flap", "LaneDown", "LinkDegraded", "LinkDown", "NodeDown", "PlaneDown"),
     "inspection": ("inspect",),
     "model": ("Endpoint", "Model"),
     "regression": ("judge",),

@@ -24,7 +24,7 @@ from fabricsim.engines.choice import engine_for
 from fabricsim.engines.flow.engine import solver_for
 from fabricsim.errors import Fault, InputError, UsageError, close_match
 from fabricsim.fabric import Fabric
-from fabricsim.failures import Failures, LinkDegraded, LinkDown, compile_failures
+from fabricsim.failures import Failure, Failures, compile_failures
 from fabricsim.model import Model
 from fabricsim.result import Result, digest_of
 from fabricsim.routing import Routing, routes
@@ -172,7 +172,7 @@ def simulate(
     fabric: Fabric,
     workload: Workload | Sequence[Workload],
     *,
-    failures: Sequence[LinkDown | LinkDegraded] = (),
+    failures: Sequence[Failure] = (),
     routing: Routing | str | None = None,
     model: Model | None = None,
     engine: str = "auto",

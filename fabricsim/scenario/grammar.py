@@ -10,8 +10,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from fabricsim.errors import FaultList, InputError
+from fabricsim.errors import InputError
 from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
+from fabricsim.scenario.failures import Breakage
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
 from fabricsim.validation import ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
 
@@ -122,19 +123,6 @@ class PatternEntry(EntryPart):
         return self.pattern
 
 
-class FailureEntry(Part):
-    """failures: one link that breaks."""
-
-    at: Time = Field(description="a time such as '100 us'")
-    link: Annotated[
-        tuple[Any, ...],
-        BeforeValidator(checked(lambda value: _link(value))),
-        WithJsonSchema({"type": "array", "minItems": 2, "maxItems": 3}),
-    ] = Field(description="two adjacent nodes, as in [npu0, npu1]")
-    factor: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="0 is down, 1 is healthy")
-    repair_after: Time | None = None
-
-
 def entry_class(value: Mapping[str, Any]) -> type[CollectiveEntry] | type[PatternEntry]:
     """Return the class of a workload entry, by which of `collective` and `pattern` it has."""
     has = [key for key in ("collective", "pattern") if key in value]
@@ -151,20 +139,6 @@ def _entry(value: object) -> CollectiveEntry | PatternEntry:
     if not isinstance(value, Mapping):
         raise InputError(f"{shown(value)} is not a mapping", "write {collective: all-reduce, size: 1 MiB}")
     return validate(entry_class(value), value)
-
-
-def _link(value: object) -> tuple[str, str] | tuple[str, str, int]:
-    right = "write two adjacent nodes, as in [npu0, npu1], and a number for one of several links"
-    if not isinstance(value, list | tuple) or len(value) not in (2, 3):
-        raise InputError(f"{shown(value)} does not name a link", right)
-    faults = FaultList()
-    for index, name in enumerate(value[:2]):
-        if not isinstance(name, str):
-            faults.add(f"{shown(name)} is not the name of a node", right, (index,))
-    if len(value) == 3 and (isinstance(value[2], bool) or not isinstance(value[2], int)):
-        faults.add(f"{shown(value[2])} is not a whole number", right, (2,))
-    faults.raise_if_any()
-    return tuple(value)
 
 
 def _topology(value: object) -> object:
@@ -198,7 +172,7 @@ class ScenarioPart(Part):
     workload: Annotated[
         ListOf[Entry], Field(min_length=1, description="who sends what", json_schema_extra={"minItems": 1})
     ]
-    failures: ListOf[FailureEntry] = ()
+    failures: ListOf[Breakage] = ()
     recovery: RecoveryPart = RecoveryPart()
     expect: dict[str, Any] = Field(default_factory=dict)
     sweep: dict[str, Annotated[ListOf[Any], Field(min_length=1, json_schema_extra={"minItems": 1})]] = Field(

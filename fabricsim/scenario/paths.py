@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from fabricsim.document import parse_document, plain_scalar
 from fabricsim.errors import Fault, InputError, Key, close_match
-from fabricsim.scenario.grammar import FailureEntry, ScenarioPart, entry_class, entry_name
+from fabricsim.scenario.failures import FailureEntry
+from fabricsim.scenario.grammar import ScenarioPart, entry_class, entry_name
 from fabricsim.validation import Part, known_keys
 
 _LISTS: Final = ("workload", "failures")

@@ -17,7 +17,7 @@ from fabricsim.document import Document
 from fabricsim.errors import Fault, FaultList, InputError, Key
 from fabricsim.expectations import Expectation, parse_expectations
 from fabricsim.fabric import Fabric
-from fabricsim.failures import Failures, LinkDegraded, compile_failures
+from fabricsim.failures import Failures, compile_failures
 from fabricsim.model import Model
 from fabricsim.routing import Routing
 from fabricsim.scenario.grammar import ScenarioPart
@@ -135,7 +135,7 @@ class Scenario:
 
     def failures(self, fabric: Fabric) -> Failures:
         """Return what breaks when on `fabric`, as rows in time."""
-        entries = [LinkDegraded(f.at, f.link, f.factor, f.repair_after) for f in self.parts.failures]
+        entries = [entry.failure() for entry in self.parts.failures]
         with self._located("failures"):
             return compile_failures(fabric, entries, detect=self.parts.recovery.detect)
 

@@ -1,9 +1,4 @@
-"""What breaks when, and when it works again: a value that engines read, never a change of the fabric.
-
-A user names links; compiled, a failure is rows (time, channel, factor), repairs included, in time order. A
-factor of 0 is down, 1 is healthy, between is degraded. Both directions of a link fail together. Where faults
-of one channel overlap the worst one counts, and each repair ends its own fault only.
-"""
+"""Failures in time order: what engines read, compiled from the parts that a user names."""
 
 from __future__ import annotations
 
@@ -11,49 +6,19 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import Fault, FaultList, InputError
+from fabricsim.errors import FaultList, InputError
 from fabricsim.fabric import Fabric
+from fabricsim.failures.parts import Failure
 from fabricsim.units import EXAMPLES, PS_PER_S, format_time, parse_time, to_ps
 
 IntArray = NDArray[np.int64]
-LinkEnds = tuple[str, str] | tuple[str, str, int]
-"""Two adjacent nodes by name: all parallel links between them, or with a number k the k-th one."""
-
 HEALTHY = 1.0
-
-
-@dataclass(frozen=True)
-class LinkDegraded:
-    """A link runs at `factor` of its bandwidth from `at` on, until `repair_after` later if that is given.
-
-    Times are text such as '100 us', or seconds.
-    """
-
-    at: str | float
-    link: LinkEnds
-    factor: float
-    repair_after: str | float | None = None
-
-
-@dataclass(frozen=True)
-class LinkDown:
-    """A link carries nothing from `at` on, until `repair_after` later if that is given.
-
-    Times are text such as '100 us', or seconds.
-    """
-
-    at: str | float
-    link: LinkEnds
-    repair_after: str | float | None = None
-
-    @property
-    def factor(self) -> float:
-        """The share of its bandwidth that is left: none."""
-        return 0.0
+MAX_FLAPS: Final = 100_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,26 +71,30 @@ class Failures:
         return state.hexdigest()
 
 
-def compile_failures(
-    fabric: Fabric, entries: Sequence[LinkDown | LinkDegraded], *, detect: float = 0.0
-) -> Failures:
+def compile_failures(fabric: Fabric, entries: Sequence[Failure], *, detect: float = 0.0) -> Failures:
     """Return the failures of `fabric` that `entries` state; detect [s] is kept with them.
 
-    Raises InputError with every fault found, keyed by the entry's index: an unknown node, nodes that no link
-    joins, a parallel link that is not there, a negative time, a factor outside 0 … 1.
+    Raises InputError with every fault found, keyed by the entry's index: a part that is not there, a negative time, a
+    factor outside 0 … 1, a flap that does not come back before it fails again.
     """
     faults = FaultList()
     spans: dict[int, list[_Span]] = {}
     for index, entry in enumerate(entries):
         with faults.at(index):
-            span = _span(entry)
-            for link in _links(fabric, entry.link):
-                for channel in (2 * link, 2 * link + 1):
-                    spans.setdefault(channel, []).append(span)
+            times = _times(entry)
+            for links, factor in entry.parts(fabric):
+                own = [_Span(start, end, factor) for start, end in times]
+                for link in links.tolist():
+                    spans.setdefault(2 * link, []).extend(own)
     faults.raise_if_any()
-    rows = sorted((time, channel, factor) for channel in spans for time, factor in _worst(spans[channel]))
-    times, channels, factors = (np.array([row[column] for row in rows]) for column in range(3))
-    return Failures(times, channels, factors, detect)
+    rows = sorted(
+        (time, channel, factor)
+        for forth in spans
+        for time, factor in _worst(spans[forth])
+        for channel in (forth, forth + 1)
+    )
+    times_ps, channels, factors = (np.array([row[column] for row in rows]) for column in range(3))
+    return Failures(times_ps, channels, factors, detect)
 
 
 @dataclass(frozen=True)
@@ -151,7 +120,8 @@ def _worst(spans: Iterable[_Span]) -> Iterator[tuple[int, float]]:
             now = worst
 
 
-def _span(entry: LinkDown | LinkDegraded) -> _Span:
+def _times(entry: Failure) -> list[tuple[int, int | None]]:
+    """Return when an entry's part fails and is repaired [ps], once or as often as it flaps."""
     faults = FaultList()
     start, end = 0, None
     with faults.at("at"):
@@ -159,10 +129,34 @@ def _span(entry: LinkDown | LinkDegraded) -> _Span:
     if entry.repair_after is not None:
         with faults.at("repair_after"):
             end = start + _instant(entry.repair_after, least=1)
-    if not 0 <= entry.factor <= 1:
-        faults.add(f"{entry.factor} is not between 0 and 1", "0 is down, 1 is healthy", ("factor",))
+    factor = getattr(entry, "factor", 0.0)
+    if not 0 <= factor <= 1:
+        faults.add(f"{factor} is not between 0 and 1", "0 is down, 1 is healthy", ("factor",))
+    times: list[tuple[int, int | None]] = [(start, end)]
+    if entry.flap is not None:
+        with faults.at("flap"):
+            times = _flapping(start, entry)
     faults.raise_if_any()
-    return _Span(start, end, float(entry.factor))
+    return times
+
+
+def _flapping(start: int, entry: Failure) -> list[tuple[int, int | None]]:
+    flap, faults = entry.flap, FaultList()
+    assert flap is not None
+    period, down = 1, 1
+    with faults.at("period"):
+        period = _instant(flap.period, least=1)
+    with faults.at("down"):
+        down = _instant(flap.down, least=1)
+    if entry.repair_after is not None:
+        faults.add("a part that flaps is repaired each time", "leave repair_after out", ())
+    if not 1 <= flap.times <= MAX_FLAPS:
+        faults.add(f"{flap.times} times cannot be meant", f"write 1 to {MAX_FLAPS}", ("times",))
+    if not faults.faults and down >= period:
+        what = f"down for {format_time(down / PS_PER_S)} of every {format_time(period / PS_PER_S)} is down for good"
+        faults.add(what, "write a period that is longer", ("down",))
+    faults.raise_if_any()
+    return [(start + turn * period, start + turn * period + down) for turn in range(flap.times)]
 
 
 def _instant(time: str | float, least: int = 0) -> int:
@@ -175,38 +169,3 @@ def _instant(time: str | float, least: int = 0) -> int:
         shown = repr(time) if isinstance(time, str) else format_time(time)
         raise InputError(f"{shown} is {what}", EXAMPLES["time"])
     return to_ps(seconds)
-
-
-def _links(fabric: Fabric, ends: LinkEnds) -> list[int]:
-    """Return the links that `ends` name; raises InputError keyed below `link`."""
-    if isinstance(ends, str) or len(ends) not in (2, 3):
-        right = "name two adjacent nodes, and a number for one of several links"
-        raise InputError([Fault(f"{ends!r} does not name a link", right, ("link",))])
-    faults, nodes = FaultList(), []
-    for position, name in enumerate(ends[:2]):
-        with faults.at("link", position):
-            nodes.append(fabric.node(name))
-    faults.raise_if_any()
-    found = fabric.links_between(*nodes)
-    with faults.at("link"):
-        if not found:
-            raise InputError(f"no link joins {ends[0]} and {ends[1]}", _neighbours(fabric, nodes[0]))
-        if len(ends) == 3:
-            found = [_parallel(found, ends)]
-    faults.raise_if_any()
-    return found
-
-
-def _parallel(found: list[int], ends: tuple[str, str, int]) -> int:
-    if not 0 <= ends[2] < len(found):
-        what = f"there is no link {ends[2]} between {ends[0]} and {ends[1]}"
-        raise InputError(what, f"they are joined by {len(found)}, numbered from 0")
-    return found[ends[2]]
-
-
-def _neighbours(fabric: Fabric, node: int, most: int = 8) -> str:
-    starts, channels = fabric.out
-    near = np.unique(fabric.channel_dst[channels[starts[node] : starts[node + 1]]]).tolist()
-    names = ", ".join(fabric.node_name(n) for n in near[:most])
-    more = f" and {len(near) - most} more" if len(near) > most else ""
-    return f"{fabric.node_name(node)} is joined to {names or 'nothing'}{more}"

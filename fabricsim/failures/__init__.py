@@ -1,0 +1,31 @@
+"""What breaks when, and when it works again: a value that engines read, never a change of the fabric.
+
+A user names parts: links, lanes, nodes with all that hangs on them, planes. Compiled, a failure is rows (time, channel,
+factor), repairs included, in time order. A factor of 0 is down, 1 is healthy, between is degraded. Both directions of a
+link fail together. Where faults of one channel overlap the worst one counts, and each repair ends its own fault only.
+"""
+
+from fabricsim.failures.parts import (
+    Failure,
+    Flap,
+    LaneDown,
+    LinkDegraded,
+    LinkDown,
+    LinkEnds,
+    NodeDown,
+    PlaneDown,
+)
+from fabricsim.failures.timeline import Failures, compile_failures
+
+__all__ = [
+    "Failure",
+    "Failures",
+    "Flap",
+    "LaneDown",
+    "LinkDegraded",
+    "LinkDown",
+    "LinkEnds",
+    "NodeDown",
+    "PlaneDown",
+    "compile_failures",
+]
