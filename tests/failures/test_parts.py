@@ -100,7 +100,10 @@ def test_selectors_that_name_nothing(text: str, said: str) -> None:
 @pytest.mark.parametrize("fabric", [POD, fs.load_topology("ub-mesh-rack"), fs.load_topology("hgx-h100-rail")])
 def test_steps_of_paths_are_those_of_the_names(fabric: fs.Fabric) -> None:
     names = [fabric.node_name(node).split("/") for node in range(fabric.nodes)]
-    for word in sorted({step for name in names for step in name[1:]}):
+    records = {
+        group.device.name for group in fabric.groups
+    }  # these come first: nvswitch3 is a generation, too
+    for word in sorted({step for name in names for step in name[1:]} - records):
         wanted = [node for node, name in enumerate(names) if word in name]
         assert sorted(part_of(fabric, word).tolist()) == wanted
 
