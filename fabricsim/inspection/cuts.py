@@ -58,7 +58,7 @@ def _tree_rate(fabric: Fabric) -> float:
     for index, info in enumerate(infos):
         chain = _chain(infos, index)
         if info.rule == "switched" and not info.attached and chain and chain[-1].copies == 1:
-            own = np.arange(len(infos)) == index
+            own = np.arange(len(fabric.levels)) == index
             sums = sums_of([link.bandwidth for link in fabric.links], fabric, own)
             taper = math.prod(max(1.0, step.taper or 1.0) for step in chain)
             total += float(sums.min()) / taper

@@ -51,6 +51,7 @@ def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
         "cable_lanes": cable_lanes(fabric),
         "optical_modules": whole(float(modules_of_class(fabric).sum())),
         **({"parts": totals(fabric, book)} if book is not None else {}),
+        "notes": list(fabric.about.notes),
         "lint": lint(fabric, pairs),
         "evidence": _evidence(fabric),
     }

@@ -178,7 +178,7 @@ def _own_orbits(fabric: Fabric) -> dict[str, IntArray]:
             continue
         columns = np.arange(info.planes)
         if info.rule == "rails":
-            columns = _place_orbits(coordinates(infos, 0, base(infos, index)))
+            columns = _place_orbits(coordinates(infos, 0, base(infos, index)))[: info.planes]
         elif info.attached and len(found[info.attached]) == info.planes:
             columns = found[info.attached]
         found[info.name] = (columns[:, None] * info.switches + np.arange(info.switches)).reshape(-1)

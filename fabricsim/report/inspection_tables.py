@@ -144,7 +144,7 @@ def remarks(figures: Sequence[Figures]) -> list[str]:
         if column.get("parts"):
             told = ", ".join(f"{n} {word}" for word, n in column["parts"]["confidence"].items())
             lines.append(f"{name}, parts: {told or 'no piece is in the book'}")
-        lines += [f"{name}: {finding}" for finding in column.get("lint", ())]
+        lines += [f"{name}: {line}" for line in (*column.get("notes", ()), *column.get("lint", ()))]
     return [*lines, *_mixed_bases(figures)]
 
 

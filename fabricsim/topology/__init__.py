@@ -1,7 +1,23 @@
 """Topologies: machines composed level by level from small graphs, textbook shapes, and graph files."""
 
-from fabricsim.topology.loader import check_spec, json_schema, load_topology, resolve, shipped
+from fabricsim.topology.loader import (
+    check_spec,
+    json_schema,
+    load_topology,
+    resolve,
+    shipped,
+    shipped_machines,
+)
 from fabricsim.topology.parameters import parse_settings
 from fabricsim.topology.shapes import SHAPES
 
-__all__ = ["SHAPES", "check_spec", "json_schema", "load_topology", "parse_settings", "resolve", "shipped"]
+__all__ = [
+    "SHAPES",
+    "check_spec",
+    "json_schema",
+    "load_topology",
+    "parse_settings",
+    "resolve",
+    "shipped",
+    "shipped_machines",
+]

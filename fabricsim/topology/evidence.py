@@ -17,9 +17,9 @@ from fabricsim.topology.grammar import EvidencePart
 
 Path = tuple[str, ...]
 _PROSE: Final = frozenset(
-    {"schema", "name", "title", "aliases", "vendor_sum", "evidence", "rule", "medium", "switching", "policy",
-     "use", "uplinks_of", "beside", "tag", "network", "unit", "kind", "generator", "when", "auto", "without",
-     "rack", "tray", "place"}
+    {"schema", "name", "title", "aliases", "vendor_sum", "evidence", "rule", "medium", "switching", "policy", "use",
+     "uplinks_of", "rails_of", "beside", "tag", "network", "unit", "kind", "generator", "when", "auto", "without",
+     "unavailable", "rack", "tray", "place"}
 )  # fmt: skip
 """Keys whose text states no number."""
 _STANDALONE: Final = re.compile(r"(?<![\w.-])[0-9]")

@@ -186,7 +186,7 @@ class GraphPart(Part):
         None, description="[a, b] or [a, b, links] between members 0, 1, …"
     )
     generator: Literal["circulant", "random-regular"] | None = None
-    offsets: Annotated[ListOf[Count], Field(min_length=1)] | None = Field(
+    offsets: Annotated[ListOf[Number], Field(min_length=1)] | None = Field(
         None, description="circulant: how far the neighbours are, such as [1, 3]"
     )
     degree: Count | None = Field(None, description="random-regular: neighbours of each member")
@@ -303,6 +303,10 @@ class LevelPart(Part):
         "scale-up", description="what its links count as: inside a package, scale-up or scale-out"
     )
     graph: GraphPart | None = Field(None, description="rule graph: which members meet")
+    rails_of: Word | None = Field(
+        None,
+        description="rails: the inner level within which equal positions share a rail; a member if absent",
+    )
     through: SwitchRef | None = Field(
         None, description="the circuit switch that every link runs through, a record by name or its keys"
     )
@@ -411,6 +415,9 @@ class TopologyPart(Part):
     routing: RoutingPart | None = None
     model: ModelPart | None = None
     endpoint: EndpointPart | None = Field(None, description="what each rank adds to a message")
+    max_job: Count | None = Field(
+        None, description="the most NPUs that one job may have, where that is fewer"
+    )
     vendor_sum: str = Field("", description="the vendor's own number, in the vendor's own words")
     counts: dict[str, Whole] = Field(
         default_factory=dict, description="published counts that the machine as shipped must have"

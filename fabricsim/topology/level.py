@@ -38,7 +38,8 @@ class Level:
     of rule `graph`. beside: the inner level whose members are joined here once more, by a network of its own;
     such a level makes no copies and no part of a name. ragged: members of each copy in the level above, where they
     differ; `members` is then the largest. through: the circuit switch that every link runs through. twist: (inner
-    level, by how many of its members) that a ring's wrap also advances. attach: nodes beside the members.
+    level, by how many of its members) that a ring's wrap also advances. attach: nodes beside the members. rails_of:
+    the inner level within which equal positions share a rail; within a member of this one if None.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Level:
     through: Device | None = None
     twist: tuple[tuple[str, int], ...] = ()
     attach: tuple[Attachment, ...] = ()
+    rails_of: str | None = None
 
     @property
     def factor(self) -> int:

@@ -70,7 +70,7 @@ def _level(part: LevelPart, book: Book, inner: Sequence[Level]) -> Level:
         found["switch"] = book.switch(part.switch, f"{part.name}-switch") if part.switch else SWITCH
     if part.graph is not None:
         with faults.at("graph"):
-            found["graph"] = _graph(part.graph, found["members"])
+            found["graph"] = _graph(part.graph, found["members"], numbers)
     if part.through is not None:
         with faults.at("through"):
             found["through"] = _circuit_switch(part, book)
@@ -80,8 +80,8 @@ def _level(part: LevelPart, book: Book, inner: Sequence[Level]) -> Level:
         found["attach"] = _attachments(part.attach, book)
     faults.raise_if_any()
     return Level(
-        part.name, part.rule, uplinks_of=part.uplinks_of, join=part.join, tag=part.tag, network=part.network,
-        **found,
+        part.name, part.rule, uplinks_of=part.uplinks_of, rails_of=part.rails_of, join=part.join, tag=part.tag,
+        network=part.network, **found,
     )  # fmt: skip
 
 
@@ -162,6 +162,7 @@ _NEEDS: Final[Mapping[str, tuple[str, Callable[[LevelPart], bool]]]] = {
     "switches": ("a rule with switches", lambda p: p.rule in SWITCHED),
     "taper": ("a rule with switches", lambda p: p.rule in SWITCHED),
     "tag": ("a rule with switches", lambda p: p.rule in SWITCHED),
+    "rails_of": ("rule: rails", lambda p: p.rule == "rails"),
     "uplinks": ("rule: switched with uplinks_of", lambda p: p.uplinks_of is not None and p.rule in SWITCHED),
     "join": ("rule: switched with uplinks_of", lambda p: p.uplinks_of is not None and p.rule in SWITCHED),
     "graph": ("rule: graph", lambda p: p.rule == "graph"),
@@ -186,7 +187,7 @@ def _check_keys(part: LevelPart) -> None:
             raise InputError([Fault(what, "write one number of members", ("members",))])
 
 
-def _graph(part: GraphPart, members: int) -> nx.Graph[Any]:
+def _graph(part: GraphPart, members: int, numbers: Mapping[str, Fraction]) -> nx.Graph[Any]:
     stated = part.model_fields_set
     if part.edges is not None and stated == {"edges"}:
         wrong = [edge for edge in part.edges if len(edge) not in (2, 3)]
@@ -194,7 +195,7 @@ def _graph(part: GraphPart, members: int) -> nx.Graph[Any]:
             raise InputError(f"{list(wrong[0])} is not an edge", "write [a, b], or [a, b, links]")
         return stated_graph(members, list(part.edges))
     if part.generator == "circulant" and part.offsets is not None and stated == {"generator", "offsets"}:
-        return circulant(members, list(part.offsets))
+        return circulant(members, [offset.whole(numbers) for offset in part.offsets])
     if part.degree is not None and part.seed is not None and stated == {"generator", "degree", "seed"}:
         return random_regular(members, part.degree, part.seed)
     right = (

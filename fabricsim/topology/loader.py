@@ -196,6 +196,11 @@ def shipped_files() -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
+def shipped_machines() -> list[str]:
+    """Return the names of the topologies that ship and can be loaded: all but placeholders."""
+    return [name for name, path in shipped_files().items() if not _header(path, "unavailable", "")]
+
+
 def shipped() -> dict[str, str]:
     """Return the topologies that ship with the package: title by name, aliases in brackets."""
     titles = {}

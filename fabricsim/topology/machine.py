@@ -70,7 +70,10 @@ def _built(part: TopologyPart, value: Mapping[str, Any], name: str, parameters: 
     faults.raise_if_any()
     evidence = (*own, *_records_evidence(part, book, faults))
     faults.raise_if_any()
-    about = About(part.title, part.vendor_sum, evidence, notes=parameters.notes)
+    notes = parameters.notes
+    if part.max_job is not None:
+        notes = (*notes, f"one job has at most {part.max_job} NPUs")
+    about = About(part.title, part.vendor_sum, evidence, notes=notes)
     with faults.at("levels"):
         fabric = _composed(part, name, levels, device, unit, about)
     faults.raise_if_any()

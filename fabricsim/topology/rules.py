@@ -112,7 +112,15 @@ def stated_graph(members: int, edges: list[tuple[int, ...]]) -> nx.Graph[Any]:
 
 
 def circulant(members: int, offsets: list[int]) -> nx.Graph[Any]:
-    """Return the graph that joins each member to those `offsets` further on, around a ring."""
+    """Return the graph that joins each member to those `offsets` further on, around a ring.
+
+    Raises InputError for an offset that leads back to the member itself.
+    """
+    for offset in offsets:
+        if offset % members == 0:
+            raise InputError(
+                f"{offset} places on, around {members} members, is the member itself", "change the offset"
+            )
     graph: nx.Graph[Any] = nx.circulant_graph(members, offsets)
     return graph
 

@@ -228,7 +228,8 @@ class _Columns:
     plane_of: IntArray
 
 
-def _columns(level: Level, place: Place) -> _Columns:
+def _columns(levels: Sequence[Level], place: Place) -> _Columns:
+    level = place.level
     point = np.arange(place.points)[:, None]
     below = place.below
     if below is not None:
@@ -238,10 +239,23 @@ def _columns(level: Level, place: Place) -> _Columns:
             return _Columns(1, np.zeros_like(own), planes[own], np.full(1, -1))
         return _Columns(below.per_copy, own, planes[own], planes)
     if level.rule == "rails":
-        return _Columns(place.points, point, point, point[:, 0])
+        width = _rails(levels, place)
+        return _Columns(width, point % width, point % width, np.arange(width))
     planes = np.arange(level.planes)
     of = np.broadcast_to(planes, (place.points, level.planes))
     return _Columns(level.planes, of, of, planes)
+
+
+def _rails(levels: Sequence[Level], place: Place) -> int:
+    """Return how many rails there are: positions in a member, or in the inner level that the file names."""
+    name, own = place.level.rails_of, base(levels, place.index)
+    if name is None:
+        return place.points
+    known = [level.name for level in levels[:own] if level.beside is None]
+    if name not in known:
+        what = f"{name!r} is not an inner level that has members"
+        raise fault(place.index, "rails_of", what, close_match(name, known))
+    return size(levels[: [level.name for level in levels].index(name) + 1])
 
 
 def _switched(levels: Sequence[Level], place: Place, first: int) -> Wiring:
@@ -249,7 +263,7 @@ def _switched(levels: Sequence[Level], place: Place, first: int) -> Wiring:
     reach = level.planes if place.below is None and level.rule == "switched" else 1
     up = 0 if place.below is None else _uplinks(levels, place)
     _limit(place.index, place.copies * level.members * place.points * reach * max(up, 1))
-    columns = _columns(level, place)
+    columns = _columns(levels, place)
     meeting = level.members * np.bincount(columns.of.reshape(-1), minlength=columns.count)
     switches = _switch_count(levels, place, int(meeting.max(initial=0)), up)
     edges = _edges(level, place.index, switches)

@@ -8,7 +8,7 @@ import pytest
 
 from fabricsim.fabric import Fabric
 from fabricsim.inspection import inspect
-from fabricsim.topology import load_topology, resolve, shipped
+from fabricsim.topology import load_topology, resolve, shipped_machines
 
 B = 50e9
 LINK = {"bandwidth": "50 GB/s", "latency": "500 ns"}
@@ -124,7 +124,10 @@ def test_published_counts_of_the_machines() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.campaign] * ("supercluster" in name)) for name in shipped()],
+    [
+        pytest.param(name, marks=[pytest.mark.campaign] * ("supercluster" in name))
+        for name in shipped_machines()
+    ],
 )
 def test_shipped_machines_lint_clean(name: str) -> None:
     figures = inspect(load_topology(name))

@@ -12,7 +12,7 @@ from fabricsim.document import Document, read_document
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.routing import POLICIES, unreachable
-from fabricsim.topology import load_topology, resolve, shipped
+from fabricsim.topology import load_topology, resolve, shipped, shipped_machines
 from fabricsim.topology.evidence import numbers_in, uncovered
 from fabricsim.topology.grammar import RoutingPart
 from fabricsim.topology.loader import shipped_files
@@ -25,7 +25,7 @@ LARGE = 2_048  # nodes up to which every pair and every object is looked at
 HUGE = 20_000
 
 
-@pytest.fixture(scope="module", params=sorted(shipped()))
+@pytest.fixture(scope="module", params=shipped_machines())
 def fabric(request: pytest.FixtureRequest) -> Fabric:
     return load_topology(request.param)
 
@@ -95,7 +95,7 @@ def covering_keys(value: dict[str, Any]) -> list[str]:
 @pytest.mark.parametrize("document", [*files(), *record_files()], ids=lambda d: Path(d.file).stem)
 def test_every_number_that_ships_has_evidence(document: Document) -> None:
     assert uncovered(document.value, covering_keys(document.value)) == []
-    assert list(numbers_in(document.value))
+    assert list(numbers_in(document.value)) or document.value.get("unavailable")
 
 
 def test_numbers_are_found_wherever_they_stand() -> None:
@@ -306,7 +306,7 @@ def test_tpu(name: str, dims: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize(("name", "cabinet"), [("atlas950-supercluster", 64), ("atlas960-supercluster", 88)])
 def test_a_supercluster_is_a_clos_of_three_tiers_for_each_plane(name: str, cabinet: int) -> None:
-    fabric = load_topology(name, pods=1)
+    fabric = load_topology(name, pods=1, tiers=3)
     levels = {info.name: info for info in fabric.about.levels}
     cabinets = fabric.ranks // cabinet
     assert levels["leaf"].copies == cabinets
@@ -333,3 +333,209 @@ def test_server_stacking_grows(settings: dict[str, int], ranks: int) -> None:
     used = degrees(fabric)
     assert max(links for kind, links in used if kind == "switch") <= 128
     assert fabric.about.tapers["group"] == settings.get("taper", 1)
+
+
+# -- what a cluster needs --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "tiers"),
+    [
+        ("atlas950-supercluster", {"pods": 1}, 2),  # 128 leaves below switches of 128 ports
+        ("atlas950-supercluster", {"pods": 2}, 3),
+        ("atlas960-supercluster", {"pods": 1}, 2),
+        ("atlas960-supercluster", {"pods": 2}, 3),
+        ("atlas960-supercluster", {"pods": 2, "rails": 1, "radix": 128}, 3),
+    ],
+)
+def test_auto_takes_the_fewest_tiers_that_fit(name: str, settings: dict[str, int], tiers: int) -> None:
+    fabric = load_topology(name, **settings)
+    assert fabric.about.notes == (f"tiers: auto is {tiers}, the first of 2, 3, 4 that fits",)
+    radix = settings.get("radix", 128 if "950" in name else 256)
+    out = {level for level, network in fabric.about.networks.items() if network == "scale-out"}
+    assert len(out) == tiers
+    used = np.bincount(np.concatenate([fabric.src, fabric.dst]), minlength=fabric.nodes)
+    for group in fabric.groups:
+        if group.level in out:
+            assert used[group.first : group.first + group.count].max() <= radix
+
+
+def test_a_fourth_tier_joins_more_superpods_than_three_can() -> None:
+    with pytest.raises(InputError, match=r"budget\.two_tiers: .* does not hold"):
+        load_topology("atlas950-supercluster", pods=2, tiers=2)
+    with pytest.raises(InputError, match=r"auto\.tiers: none of 2, 3, 4 fits"):
+        load_topology("atlas950-supercluster", pods=65)
+    with pytest.raises(InputError, match="each switch-128x400g, it has 128"):
+        load_topology("atlas960-supercluster", pods=2, radix=128)
+
+
+@pytest.mark.campaign
+def test_half_a_million_npus_more_take_four_tiers() -> None:
+    fabric = load_topology("atlas950-supercluster", pods=128)
+    assert fabric.ranks == 2 * 524_288
+    assert fabric.about.notes[0].startswith("tiers: auto is 4")
+    tiers = ("leaf", "row", "hall", "cluster")
+    counts = built_counts(fabric)
+    assert {counts[f"{tier}.links"] for tier in tiers} == {2 * fabric.ranks}
+
+
+def test_rails_of_the_cluster_meet_by_position_on_the_board() -> None:
+    fabric = load_topology("atlas960-supercluster", pods=2, rails=1, radix=128)
+    leaves = next(group for group in fabric.groups if group.level == "leaf")
+    assert leaves.count == 2 * 88 * 8
+    own = (fabric.dst >= leaves.first) & (fabric.dst < leaves.first + leaves.count)
+    down = own & (fabric.src < fabric.ranks)
+    assert np.array_equal((fabric.dst[down] - leaves.first) % 8, fabric.src[down] % 8)
+    assert set(np.bincount(fabric.dst[down] - leaves.first).tolist()) == {2 * 11 * 2}
+
+
+# -- UB-Mesh --------------------------------------------------------------------------------------------------------
+
+
+def test_the_lanes_of_the_ub_mesh_superpod() -> None:
+    fabric = load_topology("ub-mesh-superpod")
+    assert degrees(fabric) == {("npu", 7 + 7 + 6 + 1): 8192, ("switch", 128): 64}
+    lanes = np.zeros(fabric.nodes, np.int64)
+    for end in (fabric.src, fabric.dst):
+        np.add.at(lanes, end, np.array([link.lanes for link in fabric.links])[fabric.link_class])
+    assert set(lanes[:8192].tolist()) == {72}
+    assert set(lanes[8192:].tolist()) == {512}
+    # a rack has 1024 lanes beyond itself: 6 x 128 and 256
+    rack = np.zeros(fabric.nodes, np.bool_)
+    rack[:64] = True
+    leaving = rack[fabric.src] != rack[fabric.dst]
+    widths = np.array([link.lanes for link in fabric.links])[fabric.link_class][leaving]
+    assert Counter(widths.tolist()) == {2: 6 * 128 // 2, 4: 256 // 4}
+
+
+def test_the_cables_of_the_ub_mesh_superpod_are_shared_as_published() -> None:
+    from fabricsim.inspection.media import cables
+
+    counts = cables(load_topology("ub-mesh-superpod"))
+    total = sum(counts.values())
+    shares = {medium: 100 * count / total for medium, count in counts.items()}
+    assert shares["copper"] == pytest.approx(86.7, abs=0.05)
+    assert shares["active-copper"] == pytest.approx(7.2, abs=0.05)
+    assert shares["optical"] == pytest.approx(6, abs=0.1)
+
+
+def test_the_spare_of_a_rack_has_no_rank_and_reaches_everyone() -> None:
+    fabric = load_topology("ub-mesh-rack", spares=1)
+    spare = fabric.node("rack/spare0")
+    assert (fabric.ranks, fabric.nodes, fabric.device(spare).kind) == (64, 64 + 4 + 1, "spare")
+    assert degrees(fabric) == {("npu", 7 + 7 + 4): 64, ("switch", 64 + 4): 4, ("spare", 16): 1}
+    beside = {
+        int(end)
+        for link in range(fabric.link_count)
+        for end in (fabric.dst[link],)
+        if fabric.src[link] == spare
+    }
+    assert beside == {fabric.node(f"rack/lrs{plane}") for plane in range(4)}
+
+
+# -- variants and the other machines ----------------------------------------------------------------------------------
+
+
+def test_the_cpus_of_cloudmatrix384() -> None:
+    fabric, plain = load_topology("cloudmatrix384", cpus=4), load_topology("cloudmatrix384")
+    assert built_counts(fabric)["node.cpus"] == 192
+    assert fabric.link_count == plain.link_count + 192 * 7
+    uplink = 16 * round(28e9 * UB)
+    cpus = 4 * round(160e9 / 7 * UB)
+    assert (16 * round(28e9 * UB) + cpus) / uplink == pytest.approx(1.20, abs=0.005)
+
+
+def test_the_atlas950_as_a_mesh_of_meshes() -> None:
+    fabric = load_topology("atlas950-superpod", ub_mesh=1)
+    assert degrees(fabric) == {("npu", 7 + 7 + 2): 8192, ("switch", 128): 128}
+    assert load_topology("atlas950-superpod", npu="ascend-950dt-96").device(0).memory == 96 * 10**9
+
+
+@pytest.mark.parametrize(("servers", "groups", "cards"), [(1, 1, 8), (25, 5, 1_000), (50, 25, 10_000)])
+def test_kuae_s4000_from_a_server_to_ten_thousand_cards(servers: int, groups: int, cards: int) -> None:
+    fabric = load_topology("mtt-kuae-s4000", servers=servers, groups=groups)
+    assert fabric.ranks == cards
+    scale_up = {rate - (25 * 10**9 if servers > 1 else 0) for rate in rates(fabric)}
+    assert scale_up == {120 * 10**9} == {fabric.device(0).port_sum}
+    assert max([n for kind, n in degrees(fabric) if kind == "switch"], default=0) <= 128
+
+
+def test_circuits_of_lightsphere_follow_its_parameters() -> None:
+    fabric = load_topology("biren-lightsphere-x", near=2, far=3, reconfiguration="5 us")
+    switch = fabric.device(fabric.ranks)
+    assert (switch.kind, switch.reconfiguration) == ("ocs", 5e-6)
+    graph = fabric.to_networkx()
+    apart = Counter()
+    for node, data in graph.nodes(data=True):
+        if data["kind"] == "ocs":
+            a, b = (int(end.split("/")[1].removeprefix("board")) for end in graph[node])
+            apart[min((a - b) % 8, (b - a) % 8)] += 1
+    assert apart == {2: 64, 3: 64}
+
+
+def test_a_plain_clos_of_servers() -> None:
+    fabric = load_topology("server-stacking", rails=0)
+    leaf = fabric.node("cluster/block0/group0/leaf0")
+    below = {int(a) for a, b in zip(fabric.src, fabric.dst, strict=True) if b == leaf and a < fabric.ranks}
+    assert below == set(range(64))
+    with pytest.raises(InputError, match="each switch needs 144 ports"):
+        load_topology("server-stacking", rails=0, servers=9)
+
+
+def test_the_taishan_superpod_as_a_mesh() -> None:
+    fabric = load_topology("taishan950-superpod", mesh=1)
+    assert degrees(fabric) == {("npu", 1 + 15): 32}
+    switched = load_topology("taishan950-superpod")
+    assert max(rates(fabric)) == pytest.approx(2 * max(rates(switched)), rel=1e-6)
+
+
+def test_a_machine_without_public_numbers_is_listed_and_says_so() -> None:
+    assert "no public interconnect numbers" in shipped()["nvidia-feynman"]
+    assert "nvidia-feynman" not in shipped_machines()
+    with pytest.raises(
+        InputError, match="there is nothing to load: NVIDIA Feynman has no public interconnect numbers"
+    ):
+        load_topology("nvidia-feynman")
+
+
+def test_the_largest_job_of_a_pod_is_stated() -> None:
+    assert load_topology("tpu-v5p").about.notes == ("one job has at most 6144 NPUs",)
+
+
+NAMES = [
+    "cloudmatrix384", "atlas950-superpod", "atlas960-superpod", "taishan950-superpod",
+    "atlas950-supercluster", "atlas960-supercluster", "ub-mesh-pod", "ub-mesh-superpod", "hgx-h100",
+    "hgx-h800", "hgx-h20", "hgx-b200", "gb200-nvl72", "gb300-nvl72", "vera-rubin-nvl72",
+    "rubin-ultra-kyber", "mtt-kuae-s4000", "mtt-kuae-s5000", "mtt-c256", "metax-s6000", "biren-br100",
+    "biren-lightsphere-x", "enflame-esl64", "tpu-v4", "tpu-v5p", "tpu-ironwood", "alibaba-al128",
+    "sugon-scalex640", "server-stacking", "nvidia-feynman",
+]  # fmt: skip
+
+
+def test_the_machines_of_the_field_are_here() -> None:
+    assert set(NAMES) <= set(shipped())
+
+
+CHIPS = ["910b", "910c-die", "950pr", "950dt", "960", "970"]
+
+
+def test_chips_without_a_machine_are_records_too() -> None:
+    for name in [*(f"ascend-{chip}" for chip in CHIPS), "kunpeng-950", "kunpeng-960"]:
+        level = {"name": "box", "members": 1, "rule": "none"}
+        assert resolve({"device": {"use": name}, "levels": [level]}).device(0).name == name
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_machines() if "supercluster" not in name])
+def test_what_an_npu_sends_is_what_its_vendor_says(name: str) -> None:
+    """Raw rates of its scale-up links add up to the port sum of its record, less ports that a file leaves free."""
+    fabric = load_topology(name)
+    stated = fabric.device(0).port_sum
+    if stated is None:
+        pytest.skip("its vendor gives no sum")
+    raw = np.array([link.raw or link.bandwidth for link in fabric.links], np.int64)
+    up = [fabric.about.networks.get(level, "scale-up") == "scale-up" for level in fabric.levels]
+    sums = np.zeros(fabric.nodes, np.int64)
+    for end in (fabric.src, fabric.dst):
+        np.add.at(sums, end, np.where(np.array(up)[fabric.level], raw[fabric.link_class], 0))
+    free = {"atlas950-superpod": 3 * 56, "atlas960-superpod": 3 * 61.1, "biren-br100": 32}.get(name, 0)
+    assert int(sums[0]) / 1e9 == pytest.approx(stated / 1e9 - free, rel=0.003)
