@@ -233,3 +233,35 @@ def test_cables_are_written_once_and_verified(cli: Cli, tmp_path: Path) -> None:
     assert code == 1
     assert out.startswith("missing: cable 1295 from ")
     assert cli("inspect", "gb200-nvl72", "hgx-h100", "--cables", file, "--force")[0] == 2
+
+
+def test_diff_compares_names_files_and_revisions(cli: Cli, tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "pod.yaml"
+    text = "schema: fabricsim.topology/1\nname: pod\nparameters: {npus: 4}\nlevels:\n"
+    level = "  - {name: box, members: npus, rule: full-mesh, link: nvlink5}\n"
+    file.write_text(text + level)
+    for words in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", "-C", tmp_path, *words], check=True)
+    monkeypatch.chdir(tmp_path)
+    file.write_text(text.replace("4", "5") + level)
+    code, out, _ = cli("diff", "git:HEAD:pod.yaml", "pod.yaml", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["parameters"] == [{"name": "npus", "a": 4, "b": 5}]
+    assert (found["links"]["same"], found["links"]["added"]) == (6, 4)
+    code, out, _ = cli("diff", "pod.yaml", "pod.yaml")
+    assert (code, "the two are the same" in out) == (0, True)
+    assert "| npus | 4 | 5 | 1.25 |" in cli("diff", "git:HEAD:pod.yaml", "pod.yaml", "--markdown")[1]
+    for words, status, said in (
+        (["git:HEAD", "pod.yaml"], 2, "is not git:REV:FILE"),
+        (["git:nowhere:pod.yaml", "pod.yaml"], 2, "has no revision 'nowhere'"),
+        (["git:HEAD:absent.yaml", "pod.yaml"], 3, "git:HEAD:absent.yaml: there is no such file"),
+        (["pod.yaml", "pod.yaml", "--json", "--markdown"], 2, "exclude each other"),
+    ):
+        code, out, err = cli("diff", *words)
+        assert (code, out) == (status, "")
+        assert said in err

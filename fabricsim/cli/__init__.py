@@ -15,7 +15,7 @@ from fabricsim.cli.checks import check
 from fabricsim.cli.exchange import compare, convert
 from fabricsim.cli.lists import list_things, schema
 from fabricsim.cli.runs import report, run
-from fabricsim.cli.topologies import inspect
+from fabricsim.cli.topologies import diff, inspect
 from fabricsim.errors import FabricError
 from fabricsim.version import __version__
 
@@ -42,6 +42,7 @@ for _name, _command in (
     ("run", run),
     ("check", check),
     ("inspect", inspect),
+    ("diff", diff),
     ("list", list_things),
     ("compare", compare),
     ("convert", convert),

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fabricsim.cli.options import Json, results_console
-from fabricsim.errors import UsageError
+from fabricsim.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from fabricsim.fabric import Fabric
+    from fabricsim.inspection.diff import Side
 
 
 Topologies = Annotated[
@@ -109,3 +112,60 @@ def _verify(fabric: Fabric, path: Path) -> None:
         print(line)
     if found:
         raise typer.Exit(1)
+
+
+SideText = Annotated[
+    str, typer.Argument(metavar="TOPOLOGY", help="A topology file, a shipped name, or git:REV:FILE.")
+]
+
+
+def diff(
+    a: SideText,
+    b: SideText,
+    as_json: Json = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown, as for a pull request.")
+    ] = False,
+) -> None:
+    """Print how topology B differs from A: parameters, counts, links, bounds. Exits 0 whether they differ or not.
+
+    git:REV:FILE is the file as it was at a revision of its repository; records come with the installed fabricsim.
+    """
+    from fabricsim.inspection.diff import diff as differences
+
+    if as_json and markdown:
+        raise UsageError("--json and --markdown exclude each other: choose one")
+    found = differences(_side(a), _side(b))
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    from fabricsim.report.diff_tables import diff_markdown, print_diff
+
+    if markdown:
+        print(diff_markdown(found))
+    else:
+        print_diff(found, results_console())
+
+
+def _side(text: str) -> Side:
+    from fabricsim.inspection.diff import Side
+    from fabricsim.topology import load_topology
+    from fabricsim.topology.loader import stated_parameters
+
+    if not text.startswith("git:"):
+        return Side(text, load_topology(text), stated_parameters(text))
+    from fabricsim.regression.revision import relative_file, repository_of, unpack
+
+    _, revision, name = [*text.split(":", 2), ""][:3]
+    if not revision or not name:
+        raise UsageError(f"{text} is not git:REV:FILE, as in git:HEAD~1:topologies/my-pod.yaml")
+    repository = repository_of(Path.cwd())
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder).resolve()
+        unpack(repository, revision, tree)
+        file = tree / relative_file(repository, Path(name))
+        try:
+            return Side(text, load_topology(file), stated_parameters(file))
+        except InputError as error:
+            faults = [replace(f, file=text if f.file == str(file) else f.file) for f in error.faults]
+            raise InputError(faults) from None

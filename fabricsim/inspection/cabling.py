@@ -11,8 +11,9 @@ from typing import Any, Final
 import numpy as np
 
 from fabricsim.errors import Fault, InputError
-from fabricsim.fabric import Fabric, IntArray, NodeGroup
+from fabricsim.fabric import Fabric, IntArray
 from fabricsim.inspection.media import cable_links
+from fabricsim.inspection.node_names import node_names
 from fabricsim.topology.layout import bundles_of, lengths_of, places_of
 
 COLUMNS: Final = (
@@ -59,21 +60,12 @@ def write_cables(fabric: Fabric, path: Path) -> int:
 
 
 def _port_names(fabric: Fabric, links: IntArray) -> tuple[list[str], list[str]]:
-    names = [name for group in fabric.groups for name in _names(group)]
+    names = node_names(fabric)
     found = []
     for end, port in zip((fabric.src, fabric.dst), ports_of(fabric), strict=True):
         pairs = zip(end[links].tolist(), port[links].tolist(), strict=True)
         found.append([f"{names[node]}:{number}" for node, number in pairs])
     return found[0], found[1]
-
-
-def _names(group: NodeGroup) -> Iterator[str]:
-    """Yield the names of a group's nodes in order; `NodeGroup.name` one by one is too slow for millions."""
-    if group.names is not None or group.numbered_from is not None:
-        return (group.name(index) for index in range(group.count))
-    missing = set(group.missing)
-    places = enumerate(itertools.product(*map(range, group.shape)))
-    return (group.pattern.format(*place) for index, place in places if index not in missing)
 
 
 def _placed(fabric: Fabric, links: IntArray) -> tuple[list[list[str]], list[str], list[str]]:

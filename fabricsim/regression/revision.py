@@ -87,7 +87,7 @@ def _git(folder: Path, *words: str) -> bytes:
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except FileNotFoundError:
-        raise UsageError("--against needs git, which is not installed") from None
+        raise UsageError("a revision needs git, which is not installed") from None
     if done.returncode:
         raise _GitError(done.stderr.decode(errors="replace").strip())
     return done.stdout

@@ -31,7 +31,7 @@ def print_result(
     if nccl:
         _line(console, nccl.rstrip("\n"))
     if len(points) > 1:
-        _print_table(console, tables.points_table(points))
+        print_table(console, tables.points_table(points))
     else:
         _print_one(console, points[0])
     for note in dict.fromkeys(note for point in points for note in point.notes):
@@ -46,7 +46,7 @@ def print_result(
 def print_tables(content: Sequence[tables.TextTable], console: Console) -> None:
     """Print tables one below the other."""
     for table in content:
-        _print_table(console, table)
+        print_table(console, table)
 
 
 def print_plan(plans: Sequence[Mapping[str, Any]], console: Console) -> None:
@@ -67,16 +67,16 @@ def print_inspection(figures: Sequence[Mapping[str, Any]], console: Console) -> 
         inspection_tables.cables_table,
         inspection_tables.parts_table,
     ):
-        _print_table(console, table(figures))
+        print_table(console, table(figures))
     for line in inspection_tables.remarks(figures):
         _line(console, plain(line))
 
 
 def _print_one(console: Console, result: Result) -> None:
-    _print_table(console, tables.metrics_table(result))
+    print_table(console, tables.metrics_table(result))
     if len(result.operations) > 1:
-        _print_table(console, tables.operations_table(result, tables.HEADLINE))
-    _print_table(console, tables.levels_table(result))
+        print_table(console, tables.operations_table(result, tables.HEADLINE))
+    print_table(console, tables.levels_table(result))
 
 
 def _origin(result: Result) -> str:
@@ -96,7 +96,8 @@ def _text(text: str, style: str = "") -> Any:
     return Text(text, style=style)
 
 
-def _print_table(console: Console, content: tables.TextTable) -> None:
+def print_table(console: Console, content: tables.TextTable) -> None:
+    """Print a table with its title and note; nothing where it has no rows."""
     if not content.rows:
         return
     table = _grid(content)

@@ -214,6 +214,15 @@ def _header(path: Path, key: str, otherwise: Any) -> Any:
     return read_document(path).value.get(key, otherwise)
 
 
+def stated_parameters(name_or_path: str | Path) -> dict[str, Any]:
+    """Return the parameters of a shipped topology or of a file, as it states them; none of a graph."""
+    path = Path(name_or_path) if _is_path(name_or_path) else _shipped_file(str(name_or_path))
+    if path.suffix.lower() == ".graphml":
+        return {}
+    parameters = _header(path, "parameters", {})
+    return dict(parameters) if isinstance(parameters, Mapping) else {}
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a topology file, for editors."""
     schema = TopologyPart.model_json_schema()
