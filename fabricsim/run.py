@@ -27,7 +27,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.failures import Failure, Failures, compile_failures
 from fabricsim.model import Model
 from fabricsim.result import Result, digest_of
-from fabricsim.routing import Routing, routes
+from fabricsim.routing import Routing, default_routing, relaying, routes
 from fabricsim.scenario import Scenario
 from fabricsim.schedule import Operation, Schedule
 from fabricsim.traffic import Pattern
@@ -196,7 +196,7 @@ def simulate(
         name=fabric.name,
         fabric=fabric,
         schedule=schedule,
-        routing=routing or Routing(fabric.policy),
+        routing=routing or default_routing(fabric),
         model=model,
         failures=compile_failures(fabric, failures),
         seed=seed,
@@ -276,7 +276,8 @@ def _said(job: Job, kernel: str, why: str) -> dict[str, Any]:
         "engine_why": job.why,
         "kernel": kernel,
         "why": why,
-        "routing": f"{job.routing.policy}, shortest paths, virtual lanes: single",
+        "routing": _routing_text(job.routing),
+        **_relaying(job),
         "model": {
             "switching": job.model.switching,
             "mtu_B": job.model.mtu,
@@ -305,6 +306,32 @@ def _planned(job: Job, index: int, loads: tuple[Any, Any, Any] | None = None) ->
         own = loads[0] == index
         planned["payload_by_level_B"] = _by_level(job.fabric, loads[1][own], loads[2][own])
     return planned
+
+
+def _routing_text(routing: Routing) -> str:
+    """Return how paths are chosen, in words."""
+    options = {
+        "all-path": f"shortest paths and detours of up to {routing.max_detour} hops, {routing.split} split",
+        "valiant": f"by way of a node drawn for each {routing.per}",
+        "dimension-order": "one coordinate after the other",
+    }
+    how = options.get(routing.policy, "shortest paths")
+    return f"{routing.policy}, {how}, virtual lanes: {routing.lanes_text}"
+
+
+def _relaying(job: Job) -> dict[str, Any]:
+    """Return what detours cost, for the policy that takes them."""
+    if job.routing.policy != "all-path":
+        return {}
+    messages = job.schedule.messages
+    cost = relaying(job.fabric, messages.src, messages.dst, messages.size.astype(np.float64), job.routing)
+    return {
+        "relaying": {
+            "relayed_share": cost.relayed,
+            "links_per_byte": cost.links_per_byte,
+            "shortest_links_per_byte": cost.shortest,
+        }
+    }
 
 
 def least_cost(job: Job) -> dict[str, float]:

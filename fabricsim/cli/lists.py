@@ -56,7 +56,7 @@ def _things(what: Thing) -> list[tuple[str, str]]:
         return [(name, _first_line(function)) for name, function in PATTERNS.items()]
     from fabricsim.routing import POLICIES
 
-    return [(name, "shortest paths") for name in POLICIES]
+    return [(name, policy.about) for name, policy in POLICIES.items()]
 
 
 def _first_line(thing: Any) -> str:

@@ -80,7 +80,7 @@ def packet(
         "fabric": fabric.digest,
         "schedule": schedule.digest,
         "model": model_text(model),
-        "routing": f"{routing.policy}/{routing.hash}",
+        "routing": routing.text,
         "failures": failures.digest,
         "seed": str(seed),
     }

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -245,3 +245,5 @@ class About:
     notes: tuple[str, ...] = ()
     """What was chosen in building it that the file left open, one sentence each."""
     layout: Layout | None = None
+    routing: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the routing that it states beside the policy, such as `lanes`."""

@@ -15,28 +15,47 @@ Routes of messages come from a search of the part of the fabric that their short
 `next_hops` looks at every node of a fabric, for figures.
 """
 
+from fabricsim.routing.deal import Relaying, relaying
 from fabricsim.routing.hashing import splitmix64
+from fabricsim.routing.lanes import heights, lanes_of
 from fabricsim.routing.load import channel_busy_ps, path_ps
 from fabricsim.routing.paths import Router, Routes, routes, unreachable
-from fabricsim.routing.policies import PER_PACKET, POLICIES, Choice, Routing
+from fabricsim.routing.policies import (
+    LANES,
+    OPTIONS,
+    POLICIES,
+    SPLITS,
+    Choice,
+    Policy,
+    Routing,
+    default_routing,
+)
 from fabricsim.routing.search import UNREACHABLE
 from fabricsim.routing.shares import Shares, shares
 from fabricsim.routing.shortest import NextHops, distances, next_hops
 
 __all__ = [
-    "PER_PACKET",
+    "LANES",
+    "OPTIONS",
     "POLICIES",
+    "SPLITS",
     "UNREACHABLE",
     "Choice",
     "NextHops",
+    "Policy",
+    "Relaying",
     "Router",
     "Routes",
     "Routing",
     "Shares",
     "channel_busy_ps",
+    "default_routing",
     "distances",
+    "heights",
+    "lanes_of",
     "next_hops",
     "path_ps",
+    "relaying",
     "routes",
     "shares",
     "splitmix64",

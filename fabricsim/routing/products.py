@@ -116,6 +116,16 @@ class Product:
         return ways
 
 
+def has_coordinates(fabric: Fabric) -> bool:
+    """Return whether dimensions are to be had: a product of ranks, or of switches with ranks of their own (HyperX)."""
+    infos = fabric.about.levels
+    if product_of(fabric) is not None:
+        return True
+    if not infos or infos[0].planes * infos[0].switches != 1:
+        return False
+    return all(info.attached == infos[0].name and not info.planes for info in infos[1:])
+
+
 def product_of(fabric: Fabric) -> Product | None:
     """Return the coordinates of a machine that is a product; None for any other."""
     infos = fabric.about.levels

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.routing.front import F
 
@@ -34,12 +35,12 @@ class Part:
     src: IntArray
 
 
-def part_of(fabric: Fabric, ends: IntArray) -> Part:
-    """Return the part of the fabric that shortest paths between the ranks `ends` can use."""
+def part_of(fabric: Fabric, ends: IntArray, alive: NDArray[np.bool_] | None = None) -> Part:
+    """Return the part of the fabric that shortest paths between the nodes `ends` can use, of channels `alive`."""
     useful = fabric.forwards.copy()
     useful[ends] = True
     src, dst = fabric.channel_src, fabric.channel_dst
-    kept = np.nonzero(useful[src] & useful[dst])[0]
+    kept = np.flatnonzero(useful[src] & useful[dst] & (True if alive is None else alive))
     kept = kept[np.argsort(dst[kept], kind="stable")]
     starts = np.searchsorted(dst[kept], np.arange(fabric.nodes + 1))
     return Part(starts, src[kept])
@@ -74,12 +75,12 @@ def hops_to(fabric: Fabric, part: Part, targets: IntArray, row: IntArray, src: I
     return distance.reshape(len(targets), fabric.nodes)
 
 
-def twins(fabric: Fabric, targets: IntArray) -> IntArray:
+def twins(fabric: Fabric, targets: IntArray, alive: NDArray[np.bool_] | None = None) -> IntArray:
     """Return (nodes,) for each target the first target that has the same neighbours, itself if it is alone with them.
 
     Targets that do not forward and hang on the same forwarding nodes are equally far from everywhere else: every path
     to one of them ends with a channel from one of these nodes, and none leads through the other. So one search
-    serves them all, with the two changing places.
+    serves them all, with the two changing places. Whoever has a channel that is not `alive` is alone.
     """
     starts, order = fabric.out
     _, item = expanded(starts[targets], starts[targets + 1] - starts[targets])
@@ -88,6 +89,9 @@ def twins(fabric: Fabric, targets: IntArray) -> IntArray:
     alone = fabric.forwards[targets] | np.array(
         [not all(ends) for ends in _split(fabric.forwards[near].tolist(), bounds.tolist())], np.bool_
     )
+    if alive is not None:
+        dead = np.flatnonzero(~alive)
+        alone |= np.isin(targets, np.concatenate([fabric.channel_src[dead], fabric.channel_dst[dead]]))
     first: dict[tuple[int, ...], int] = {}
     twin = np.full(fabric.nodes, UNREACHABLE, np.int64)
     for target, single, ends in zip(
@@ -107,47 +111,67 @@ def _split(values: list[Any], bounds: list[int]) -> Iterator[list[Any]]:
 class Search:
     """Shortest paths to some targets: distance is (searched, nodes), for the targets in `searched`, ascending.
 
-    twin: (nodes,) the searched target that stands for each target.
+    twin: (nodes,) the searched target that stands for each target. alive: (channels,) which may be used, None for all.
     """
 
     fabric: Fabric
     searched: IntArray
     distance: NDArray[np.int16]
     twin: IntArray
+    alive: NDArray[np.bool_] | None = None
 
     def hops(self, node: IntArray, dst: IntArray) -> IntArray:
         """Return the hops from each node to each target, UNREACHABLE where there is no path."""
         row = np.searchsorted(self.searched, self.twin[dst])
         return self.distance[row, swapped(node, dst, self.twin)].astype(np.int64)
 
-    def candidates(self, node: IntArray, dst: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Return starts, counts and the channels one hop nearer, ascending, for each node and its target."""
+    def candidates(
+        self, node: IntArray, dst: IntArray, ordered: bool = False
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Return starts, counts and the channels one hop nearer, ascending, for each node and its target.
+
+        ordered: only those of the innermost level among them.
+        """
         starts, order = self.fabric.out
         of, item = expanded(starts[node], starts[node + 1] - starts[node])
         channel = order[item]
         into = self.fabric.channel_dst[channel]
         near = self.hops(into, dst[of]) == self.hops(node, dst)[of] - 1
         near &= self.fabric.forwards[into] | (into == dst[of])
+        if self.alive is not None:
+            near &= self.alive[channel]
+        if ordered:
+            level = self.fabric.level[channel // 2]
+            innermost = np.full(len(node), np.iinfo(np.int16).max, np.int16)
+            np.minimum.at(innermost, of[near], level[near])
+            near &= level == innermost[of]
         counts = np.bincount(of[near], minlength=len(node))
         return np.cumsum(counts) - counts, counts, channel[near]
 
-    def steps(self, front: F) -> Iterator[tuple[F, IntArray, int]]:
-        """Yield what crosses which channel, hop by hop; rows that cannot arrive are left out."""
+    def steps(self, front: F, ordered: bool = False) -> Iterator[tuple[F, IntArray, int]]:
+        """Yield what crosses which channel, hop by hop; rows that cannot arrive are left out.
+
+        ordered: only channels of the innermost level that comes nearer are candidates.
+        """
         front, hop = front.taken(np.flatnonzero(self.hops(front.node, front.dst) > 0)), 0
         while len(front.row):
-            starts, n, channels = self._shared_candidates(front.node, front.dst)
+            starts, n, channels = self._shared_candidates(front.node, front.dst, ordered)
             going, origin, which = front.split(n)
             channel = channels[which + (starts if origin is None else starts[origin])]
             yield going, channel, hop
             front, hop = going.moved(self.fabric.channel_dst[channel]), hop + 1
             front = front.taken(np.flatnonzero(front.node != front.dst))
 
-    def _shared_candidates(self, node: IntArray, dst: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    def _shared_candidates(
+        self, node: IntArray, dst: IntArray, ordered: bool
+    ) -> tuple[IntArray, IntArray, IntArray]:
         """Return `candidates`, looked up once for all who stand at one node on the way to twins of one target."""
         near = (self.hops(node, dst) == 1) | (node == self.twin[dst])
         toward = np.where(near, dst, self.twin[dst])
         place, at = np.unique(toward * self.fabric.nodes + node, return_inverse=True)
-        starts, counts, channels = self.candidates(place % self.fabric.nodes, place // self.fabric.nodes)
+        starts, counts, channels = self.candidates(
+            place % self.fabric.nodes, place // self.fabric.nodes, ordered
+        )
         return starts[at], counts[at], channels
 
 
@@ -155,3 +179,10 @@ def swapped(node: IntArray, dst: IntArray, twin: IntArray) -> IntArray:
     """Return the node that plays `node`'s part in the search for the twin of `dst`: the two change places."""
     other = twin[dst]
     return np.where(node == dst, other, np.where(node == other, dst, node))
+
+
+def refuse_separated(fabric: Fabric, src: IntArray, dst: IntArray, rows: IntArray) -> None:
+    """Raise InputError that names the first of the `rows`, between whose ends no path forwards."""
+    if len(rows):
+        a, b = (fabric.node_name(int(end[rows[0]])) for end in (src, dst))
+        raise InputError(f"there is no path from {a} to {b}", "join them, or let the nodes between forward")

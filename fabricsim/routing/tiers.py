@@ -184,8 +184,11 @@ class Tiers:
         hops: IntArray = np.where(height > 0, 2 * height, np.where(height < 0, 1, UNREACHABLE))
         return hops
 
-    def steps(self, front: F) -> Iterator[tuple[F, IntArray, int]]:
-        """Yield what crosses which channel, hop by hop, from ranks to other ranks that they can reach."""
+    def steps(self, front: F, ordered: bool = False) -> Iterator[tuple[F, IntArray, int]]:
+        """Yield what crosses which channel, hop by hop, from ranks to other ranks; who cannot arrive is left out.
+
+        Tiers have no coordinates to go by: `ordered` makes no difference.
+        """
         _, where = self._meetings(front.node, front.dst)
         ways = np.bincount(where + len(self.cliques))  # few distinct ones: counting is quicker than sorting
         for turn in (np.flatnonzero(ways) - len(self.cliques)).tolist():

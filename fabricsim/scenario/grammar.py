@@ -14,6 +14,7 @@ from fabricsim.errors import InputError
 from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
 from fabricsim.scenario.failures import Breakage
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
+from fabricsim.topology.grammar import Policy, RoutingOptions
 from fabricsim.validation import ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
 
 SCHEMA: Final = "fabricsim/1"
@@ -25,11 +26,10 @@ Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(min_length=1)]
 
 
-class RoutingPart(Part):
+class RoutingPart(RoutingOptions):
     """routing: how paths are chosen; the topology's own policy where nothing is stated."""
 
-    policy: Literal["minimal", "ecmp", "spray"] | None = Field(None, description="how a path is chosen")
-    hash: Literal["message", "pair"] | None = Field(None, description="what an ecmp choice depends on")
+    policy: Policy | None = Field(None, description="how a path is chosen")
 
 
 class FlowPart(Part):

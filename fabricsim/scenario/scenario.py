@@ -19,7 +19,7 @@ from fabricsim.expectations import Expectation, parse_expectations
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures, compile_failures
 from fabricsim.model import Model
-from fabricsim.routing import Routing
+from fabricsim.routing import OPTIONS, Routing
 from fabricsim.scenario.grammar import ScenarioPart
 from fabricsim.scenario.paths import Override, applied, find, governing, overlaps, overrides_of
 from fabricsim.scenario.workload import bind, check_entries
@@ -127,11 +127,18 @@ class Scenario:
         stated = _stated(self.parts.routing)
         policy = stated.get("policy", fabric.policy)
         with self._located("routing"):
-            if "hash" in stated and policy != "ecmp":
+            idle = {key: OPTIONS[key] for key in stated if policy not in OPTIONS.get(key, {policy})}
+            if idle:
                 raise InputError(
-                    [Fault(f"has no effect under {policy}", "leave it out, or use ecmp", ("hash",))]
+                    Fault(
+                        f"has no effect under {policy}",
+                        f"leave it out, or use {' or '.join(sorted(of))}",
+                        (key,),
+                    )
+                    for key, of in idle.items()
                 )
-            return Routing(**{"policy": policy, **stated})
+            own = fabric.about.routing if policy == fabric.policy else {}
+            return Routing(**{"policy": policy, **own, **stated})
 
     def failures(self, fabric: Fabric) -> Failures:
         """Return what breaks when on `fabric`, as rows in time."""

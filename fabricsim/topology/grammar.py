@@ -348,10 +348,52 @@ class LayoutPart(Part):
     )
 
 
-class RoutingPart(Part):
+Policy = Literal["minimal", "ecmp", "spray", "dimension-order", "all-path", "valiant", "adaptive"]
+LANE_RULES: Final = ("single", "dateline", "up-down", "tfc", "escape")
+
+
+def _lanes(value: object) -> str | tuple[int, ...]:
+    right = f"write {', '.join(LANE_RULES)}, or a list with the lane of each hop, such as [0, 1]"
+    if isinstance(value, str) and value in LANE_RULES:
+        return value
+    whole = isinstance(value, list | tuple) and all(type(lane) is int and lane >= 0 for lane in value)
+    if not whole or not value:
+        raise InputError(f"{shown(value)} is not a rule for lanes", right)
+    return tuple(value)  # type: ignore[arg-type]
+
+
+class RoutingOptions(Part):
+    """What routing may state beside its policy."""
+
+    hash: Literal["message", "pair"] | None = Field(None, description="what a hashed choice depends on")
+    max_detour: Whole | None = Field(None, description="all-path: hops beyond the shortest path; 1 if absent")
+    split: Literal["optimal", "capacity", "equal"] | None = Field(
+        None, description="all-path: how messages are divided over their paths; optimal if absent"
+    )
+    per: Literal["message", "packet"] | None = Field(
+        None, description="valiant: what a way round is drawn for; each message if absent"
+    )
+    lanes: (
+        Annotated[
+            str | tuple[int, ...],
+            PlainValidator(checked(_lanes)),
+            WithJsonSchema(
+                {
+                    "anyOf": [
+                        {"enum": list(LANE_RULES)},
+                        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
+                    ]
+                }
+            ),
+        ]
+        | None
+    ) = Field(None, description="the virtual lane of each hop: a rule, or a list by hop; single if absent")
+
+
+class RoutingPart(RoutingOptions):
     """routing: how paths are chosen where a scenario says nothing."""
 
-    policy: Literal["minimal", "ecmp", "spray"] = Field(description="minimal, ecmp or spray")
+    policy: Policy = Field(description="how a path is chosen")
 
 
 def _parameter(value: object) -> object:

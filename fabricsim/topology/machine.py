@@ -73,7 +73,7 @@ def _built(part: TopologyPart, value: Mapping[str, Any], name: str, parameters: 
     notes = parameters.notes
     if part.max_job is not None:
         notes = (*notes, f"one job has at most {part.max_job} NPUs")
-    about = About(part.title, part.vendor_sum, evidence, notes=notes)
+    about = About(part.title, part.vendor_sum, evidence, notes=notes, routing=_routing_options(part))
     with faults.at("levels"):
         fabric = _composed(part, name, levels, device, unit, about)
     faults.raise_if_any()
@@ -130,6 +130,11 @@ def _placed(part: TopologyPart, fabric: Fabric, parameters: Parameters) -> Fabri
             what = f"{link.name} has a latency by the metre, and no length"
             raise InputError([Fault(what, "add layout: where the racks stand", ("layout",))])
     return fabric
+
+
+def _routing_options(part: TopologyPart) -> dict[str, Any]:
+    stated = part.routing.model_fields_set - {"policy"} if part.routing else set()
+    return {key: getattr(part.routing, key) for key in sorted(stated)}
 
 
 def _check_budget(part: TopologyPart, parameters: Parameters, faults: FaultList) -> None:

@@ -70,7 +70,7 @@ def flow(
         )
     inputs = {
         "fabric": fabric.digest, "schedule": schedule.digest, "model": model_text(model),
-        "routing": f"{routing.policy}/{routing.hash}", "failures": failures.digest, "seed": str(seed),
+        "routing": routing.text, "failures": failures.digest, "seed": str(seed),
         "solver": settings.solver, "quantum": repr(quantum),
     }  # fmt: skip
     return Result(

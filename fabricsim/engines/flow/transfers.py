@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from fabricsim.engines.flow.fill import Paths, idle_ps
 from fabricsim.engines.flow.solver import Flows
+from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
-from fabricsim.routing import PER_PACKET, Routing, shares
+from fabricsim.routing import Routing, shares
 from fabricsim.routing.paths import paths_of
 from fabricsim.units import PS_PER_S
 
@@ -146,10 +147,13 @@ def _joined(a: Flows, b: Flows) -> Flows:
 def _plain(fabric: Fabric, traffic: Traffic, routing: Routing, seed: int) -> tuple[Flows, Paths]:
     """Return the channels that messages load, and one path of each in the order of its hops."""
     src, dst, ids = traffic.src, traffic.dst, traffic.id
-    if routing.policy not in PER_PACKET:
+    if not routing.per_packet:
         starts, channels = paths_of(fabric, src, dst, ids, routing, seed)
         ones = np.ones(len(channels))
         return Flows(starts, channels, ones), Paths(starts, channels, ones)
+    if routing.policy != "spray":
+        what = f"{routing.policy} leaves shortest paths packet by packet, and this engine fills one of those"
+        raise InputError(what, "use engine: packet")
     pair, row = np.unique(src * fabric.nodes + dst, return_inverse=True)
     a, b = pair // fabric.nodes, pair % fabric.nodes
     found = shares(fabric, a, b, routing, seed)
