@@ -73,6 +73,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "sent_s": ("s", "when its last bit had left the source's first channel"),
         "delivered_s": ("s", "when it was delivered"),
         "latency_s": ("s", "delivered minus released"),
+        "count": (
+            "",
+            "messages the row stands for, where equal ones share a row; the times are those of the first",
+        ),
     },
     "links": {
         "channel": ("", "directed channel, by the names of its ends"),
@@ -85,6 +89,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "busy_s": ("s", "time spent transmitting"),
         "utilization": ("", "busy time over completion time"),
         "queue_peak_bytes": ("B", "largest backlog, the packet in transmission included"),
+        "count": (
+            "",
+            "channels the row stands for, where equal ones share a row; the name is that of the first",
+        ),
         "buffer_peak_bytes": ("B", "the fullest that the buffer of a lane was; 0 where it is infinite"),
         "marks": ("", "packets marked when their transmission started"),
         "pauses": ("", "pauses that its lanes obeyed"),
@@ -99,6 +107,10 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "bytes": ("B", "payload of the round"),
         "start_s": ("s", "first release of the round"),
         "end_s": ("s", "last delivery of the round"),
+        "count": (
+            "",
+            "rounds the row stands for, where those that repeat share a row; times are of all together",
+        ),
     },
     "timeline": {
         "time_s": ("s", "end of the interval"),

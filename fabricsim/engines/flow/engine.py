@@ -8,6 +8,7 @@ import numpy as np
 
 from fabricsim.engines.flow.events import Run, Settings, Times
 from fabricsim.engines.flow.outcome import Outcome, metrics, operation_results, tables
+from fabricsim.engines.flow.phases import by_rounds, misfit
 from fabricsim.engines.flow.solver import SOLVERS
 from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of
 from fabricsim.engines.record import model_text
@@ -20,6 +21,7 @@ from fabricsim.routing import Routing
 from fabricsim.schedule import Schedule, expanded
 from fabricsim.units import PS_PER_S, format_time
 
+MOST_MESSAGES: Final = 20_000_000
 SLACK: Final = 1e-9
 """What rounding may take off the lower bound."""
 
@@ -98,6 +100,11 @@ def _run(
     fabric: Fabric, schedule: Schedule, routing: Routing, failures: Failures, model: Model, seed: int,
     settings: Settings,
 ) -> Outcome:  # fmt: skip
+    why = misfit(schedule, failures, model, routing) or ("a quantum is set" if settings.quantum else "")
+    outcome = None if why else by_rounds(fabric, schedule, routing, model, seed, settings)
+    if outcome is not None:
+        return outcome
+    _refuse_too_many(schedule, why or "rounds overlap on channels that they share")
     messages = schedule.messages
     traffic = Traffic(
         messages.src, messages.dst, messages.size, np.arange(len(messages)), messages.meeting, messages.down
@@ -106,6 +113,14 @@ def _run(
     steps = expanded(schedule)
     times = Run(fabric, messages, steps, transfers, failures, model, settings).times()
     return _outcome(fabric, schedule, transfers, times, settings)
+
+
+def _refuse_too_many(schedule: Schedule, why: str) -> None:
+    """Raise InputError for more messages than can be followed one by one."""
+    messages = sum(op.messages for op in schedule.operations)
+    if messages > MOST_MESSAGES:
+        what = f"{messages:,} messages have to be followed one by one, because {why}"
+        raise InputError(what, f"up to {MOST_MESSAGES:,} fit in memory: use fewer ranks, or fewer rounds")
 
 
 def _outcome(

@@ -82,6 +82,15 @@ class Pool:
         self.position = max(self.position, last)
         return done
 
+    def finish_if_equal(self) -> tuple[IntArray, Floats]:
+        """Take all flows that are left, with their ends, if they are equal: none of them frees anything for another."""
+        ends, flows = self.ending[0][self.position :], self.ending[1][self.position :]
+        left = self.left[flows]
+        if not len(flows) or len(flows) < len(self.active) or np.ptp(left) > left[0] * SAME:
+            return NOBODY, np.zeros(0)
+        self.position = len(self.ending[1])
+        return flows, ends
+
     def frees(self, done: IntArray) -> bool:
         """Return whether somebody else could use what these flows leave behind."""
         if self.position >= len(self.ending[0]):
@@ -201,6 +210,12 @@ class Run:
         started = np.concatenate(self.waiting) if self.waiting else NOBODY
         self.waiting, self.pending = [], False
         self.pool.solve(now, started)
+        if not self.queue and self._nobody_waits():
+            transfers, ends = self.pool.finish_if_equal()
+            self._end(transfers, ends)
+
+    def _nobody_waits(self) -> bool:
+        return not len(self.steps.sent_steps) and not len(self.steps.delivered_steps)
 
     # -- what happens: each says whether rates may change -------------------------------------------
 
@@ -254,7 +269,9 @@ class Run:
     def _begin(self, messages: IntArray, now: float) -> bool:
         transfers = self.transfers.transfer[messages]
         np.subtract.at(self.transfer_waits, transfers, 1)
-        ready = np.unique(transfers[self.transfer_waits[transfers] == 0])
+        ready = transfers[self.transfer_waits[transfers] == 0]
+        if len(self.transfers) < len(self.messages):  # only legs of one meeting name a transfer twice
+            ready = np.unique(ready)
         if not len(ready):
             return False
         self.waiting.append(ready)
@@ -263,10 +280,11 @@ class Run:
         self.entry[down] = self.release[down] = now
         return True
 
-    def _end(self, transfers: IntArray, now: float) -> None:
+    def _end(self, transfers: IntArray, now: float | Floats) -> None:
         """End the fluid part of transfers: what their packets take on top decides when they are sent and delivered."""
         legs = self.legs[_items(self.leg_starts, transfers)]
         of = self.transfers.transfer[legs]
+        now = np.repeat(now, np.diff(self.leg_starts)[transfers]) if isinstance(now, np.ndarray) else now
         self.sent[legs] = now + self.transfers.sent[of]
         self.delivered[legs] = now + self.transfers.arrived[of] + self.endpoint.recv_overhead
         for times, starts, what in (

@@ -7,16 +7,18 @@ idle path is done W/R after its start, and delivered when the packets of an idle
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model, transmit_ps_of
+from fabricsim.units import PS_PER_S
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float64]
+_EXACT: Final = 2**63 // PS_PER_S - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +70,13 @@ class _Walk:
 
     def followed(self, wire: IntArray, free: list[IntArray] | None) -> list[IntArray]:
         """Return when a packet's last bit leaves each hop [ps], if the hop is free from `free` on."""
-        self.took = [transmit_ps_of(wire, rate) for rate in self.rate]
+        self.took = [_transmit_ps(wire, rate) for rate in self.rate]
         start = free[0] if free else np.zeros(len(wire), np.int64)
         ends = [start + self.took[0]]
         for hop in range(1, self.hops):
             ready = start + self.took[hop - 1]
             if self.model.switching == "cut-through":
-                head = transmit_ps_of(np.full(len(wire), self.model.wire(0)), self.rate[hop - 1])
+                head = _transmit_ps(np.full(len(wire), self.model.wire(0)), self.rate[hop - 1])
                 ready = np.maximum(start + head, ready - self.took[hop])
             ready = ready + self.latency[hop - 1] + self.delay[hop - 1]
             if free:
@@ -89,3 +91,11 @@ class _Walk:
         for hop in range(1, self.hops):
             out = np.where(self.on[hop], ends[hop] + self.latency[hop], out)
         return out
+
+
+def _transmit_ps(wire: IntArray, rate: IntArray) -> IntArray:
+    """Return what `transmit_ps_of` does, without its table where 64 bits hold wire · 1e12."""
+    if int(wire.max()) >= _EXACT:
+        return transmit_ps_of(wire, rate)
+    took: IntArray = -(-wire * PS_PER_S // rate)
+    return took

@@ -164,7 +164,7 @@ def _links(fabric: Fabric, o: Outcome) -> Table:
 def _classes(keys: list[NDArray[np.generic]], count: IntArray) -> tuple[IntArray, IntArray]:
     """Return one row of each kind, the first, and how many there are of it."""
     kind = np.zeros(len(count), np.int64)
-    for key in keys:
+    for key in (key for key in keys if key.min() < key.max()):
         values, code = np.unique(key, return_inverse=True)
         kind = np.unique(kind * len(values) + code, return_inverse=True)[1]
     _, first = np.unique(kind, return_index=True)

@@ -51,9 +51,10 @@ class Flows:
 
     def some(self, flows: IntArray) -> Flows:
         """Return these flows alone, in the order given."""
-        counts = np.diff(self.starts)[flows]
+        first = self.starts[flows]
+        counts = self.starts[flows + 1] - first
         ends = np.cumsum(counts)
-        item = np.arange(int(counts.sum())) + np.repeat(self.starts[:-1][flows] - (ends - counts), counts)
+        item = np.arange(int(counts.sum())) + np.repeat(first - (ends - counts), counts)
         return Flows(np.concatenate([[0], ends]), self.links[item], self.weights[item])
 
     def least(self, of_links: Floats) -> Floats:
