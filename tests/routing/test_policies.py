@@ -10,7 +10,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing import POLICIES, Routing, default_routing, next_hops, routes, shares
 from fabricsim.schedule import Schedule
-from fabricsim.topology import load_topology, resolve, shipped
+from fabricsim.topology import resolve
 from tests.engines.lab import messages
 from tests.routing.test_search import FABRICS, LINK
 from tests.routing.test_shares import all_pairs, dense
@@ -132,9 +132,3 @@ def test_a_topology_states_options_of_its_routing() -> None:
     ):
         with pytest.raises(InputError, match="routing"):
             resolve({"levels": [level], "routing": {"policy": "all-path", **wrong}})
-
-
-def test_every_shipped_machine_states_a_routing_that_holds() -> None:
-    for name in shipped():
-        if "supercluster" not in name:
-            default_routing(load_topology(name))

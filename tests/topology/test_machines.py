@@ -11,7 +11,7 @@ import pytest
 from fabricsim.document import Document, read_document
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
-from fabricsim.routing import POLICIES, unreachable
+from fabricsim.routing import POLICIES, default_routing, unreachable
 from fabricsim.topology import load_topology, resolve, shipped, shipped_machines
 from fabricsim.topology.evidence import numbers_in, uncovered
 from fabricsim.topology.grammar import RoutingPart
@@ -54,7 +54,7 @@ def test_every_rank_reaches_every_other(fabric: Fabric) -> None:
 
 
 def test_the_default_policy_exists(fabric: Fabric) -> None:
-    assert fabric.policy in POLICIES
+    assert default_routing(fabric).policy in POLICIES
     assert set(RoutingPart.model_fields["policy"].annotation.__args__) == {*POLICIES, "adaptive"}
 
 
