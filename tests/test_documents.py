@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from fabricsim.document import parse_document
+from fabricsim.inspection.parts import book_of
 from fabricsim.run import job_of
 from fabricsim.scenario import parse_scenario
 from fabricsim.topology import resolve
@@ -41,12 +43,14 @@ def docstrings() -> list:
 
 
 def runs(text: str) -> None:
-    """Check one YAML document: a scenario must come down to a job at every point, a topology must build."""
+    """Check one YAML document: a scenario must come down to a job at every point, a topology build, a book be read."""
     import yaml
 
     value = yaml.safe_load(text)
     if value["schema"].startswith("fabricsim.topology"):
         assert resolve(value).ranks > 0
+    elif value["schema"].startswith("fabricsim.parts"):
+        assert book_of(parse_document(text, "example")).prices
     else:
         for point in parse_scenario(text, base=ROOT).points():
             assert len(job_of(point).schedule.messages)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -38,20 +38,21 @@ class Side:
 def diff(a: Side, b: Side) -> dict[str, Any]:
     """Return what differs between two topologies, as `fabricsim diff --json` prints it.
 
-    parameters, counts, bounds: rows of name (or key), a and b, None where a side has none; bounds are the figures of
-    `inspect`. links: how many are the same, added, removed and re-rated (bandwidth or latency changed), and these by
-    level. same: nothing differs at all.
+    parameters, records, counts, bounds: rows of name, a and b, None where a side has none. records are what the NPU
+    is, the names of switches and links, and the model; bounds are the figures of `inspect`. links: how many are the
+    same, added, removed and re-rated (bandwidth or latency changed), and these by level. same: nothing differs.
     """
     found: dict[str, Any] = {
         "a": a.label,
         "b": b.label,
         "parameters": _rows(a.parameters, b.parameters),
+        "records": _rows(_records(a.fabric), _records(b.fabric)),
         "counts": _rows(built_counts(a.fabric), built_counts(b.fabric)),
         "links": _links(a.fabric, b.fabric),
         "bounds": _rows(_bounds(a.fabric), _bounds(b.fabric)),
     }
     changed = any(found["links"][kind] for kind in ("added", "removed", "rerated"))
-    rows = any(found[key] for key in ("parameters", "counts", "bounds"))
+    rows = any(found[key] for key in ("parameters", "records", "counts", "bounds"))
     return {**found, "same": not (changed or rows)}
 
 
@@ -61,6 +62,35 @@ def _rows(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
         for name in dict.fromkeys([*a, *b])
         if a.get(name) != b.get(name)
     ]
+
+
+def _records(fabric: Fabric) -> dict[str, Any]:
+    device = asdict(fabric.device(0))
+    device["flops"] = dict(device["flops"])
+    switches = dict.fromkeys(g.device.name for g in fabric.groups if g.device.kind in ("switch", "ocs"))
+    return {
+        **_flat("device", {_UNITS.get(key, key): value for key, value in device.items()}),
+        "switches": ", ".join(switches),
+        "links": ", ".join(dict.fromkeys(link.name for link in fabric.links)),
+        **_flat("model", asdict(fabric.model)),
+    }
+
+
+_UNITS: Final = {
+    "memory": "memory_B",
+    "memory_bandwidth": "memory_bandwidth_Bps",
+    "port_sum": "port_sum_Bps",
+    "delay": "delay_s",
+    "reconfiguration": "reconfiguration_s",
+}
+"""Names of a device's quantities with their unit, as figures have it."""
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    """Return nested mappings as one, keyed by path."""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    return {path: leaf for key, item in value.items() for path, leaf in _flat(f"{name}.{key}", item).items()}
 
 
 def _bounds(fabric: Fabric) -> dict[str, Any]:

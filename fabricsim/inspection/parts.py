@@ -74,7 +74,11 @@ def load_parts(name_or_path: str | Path) -> PartsBook:
 
     Raises InputError with every fault found: unknown keys, fit and afr at once, numbers that no evidence covers.
     """
-    document = read_document(_path(str(name_or_path)))
+    return book_of(read_document(_path(str(name_or_path))))
+
+
+def book_of(document: Document) -> PartsBook:
+    """Return the book that a document is. Raises InputError as `load_parts` does."""
     try:
         part = validate(PartsPart, document.value)
         _check(part, document)

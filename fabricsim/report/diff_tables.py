@@ -24,6 +24,7 @@ def diff_tables(found: Mapping[str, Any]) -> list[TextTable]:
     rows = ("name", "A", "B", "B over A")
     tables = [
         TextTable("Parameters", rows, tuple(_row(row["name"], row) for row in found["parameters"])),
+        TextTable("Records", rows, tuple(_row(row["name"], row, row["name"]) for row in found["records"])),
         TextTable("Counts", rows, tuple(_row(row["name"], row) for row in found["counts"])),
         _links_table(found["links"]),
         TextTable(
@@ -87,7 +88,7 @@ def _row(label: str, row: Mapping[str, Any], key: str = "") -> tuple[str, ...]:
 
 
 def _cell(key: str, value: Any) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and not key.endswith("_Bps"):
+    if isinstance(value, int) and not isinstance(value, bool) and not key.endswith(("_Bps", "_B")):
         return f"{value:,}"
     return "–" if value is None else quantity(key, value)
 

@@ -101,3 +101,13 @@ def test_markdown_has_a_table_for_each_kind_of_difference() -> None:
         "**Parameters**", "**Counts**", "**Links**", "**Figures**"
     ]  # fmt: skip
     assert "| taper | 2 | 1 | 0.5 |" in text
+
+
+def test_the_same_links_between_other_chips_differ() -> None:
+    """H20 is wired as H100 is, and computes 148 in place of 989 TFLOP/s."""
+    a, b = (Side(name, load_topology(name), {}) for name in ("hgx-h100", "hgx-h20"))
+    found = diff(a, b)
+    rows = {row["name"]: (row["a"], row["b"]) for row in found["records"]}
+    assert rows["device.name"] == ("h100-sxm", "h20-sxm")
+    assert rows["device.flops.bf16"] == (989e12, 148e12)
+    assert (found["links"]["same"], found["same"]) == (144, False)
