@@ -12,7 +12,8 @@ from fabricsim.document import Document, parse_document, read_document
 from fabricsim.errors import InputError, close_match
 from fabricsim.scenario.grammar import SCHEMA, ScenarioPart
 from fabricsim.scenario.paths import applied, overrides_of
-from fabricsim.scenario.scenario import Scenario, scenario_of, without_sweeps_of
+from fabricsim.scenario.points import without_sweeps_of
+from fabricsim.scenario.scenario import Scenario, scenario_of
 from fabricsim.validation import json_schema_of
 
 Settings = Sequence[str] | Mapping[str, Any]

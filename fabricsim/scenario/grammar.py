@@ -14,6 +14,7 @@ from fabricsim.errors import InputError
 from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
 from fabricsim.scenario.failures import Breakage
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
+from fabricsim.scenario.space import JSON_SCHEMA, Space, parse_space
 from fabricsim.topology.grammar import Policy, RoutingOptions
 from fabricsim.validation import ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
 
@@ -175,9 +176,7 @@ class ScenarioPart(Part):
     failures: ListOf[Breakage] = ()
     recovery: RecoveryPart = RecoveryPart()
     expect: dict[str, Any] = Field(default_factory=dict)
-    sweep: dict[str, Annotated[ListOf[Any], Field(min_length=1, json_schema_extra={"minItems": 1})]] = Field(
-        default_factory=dict
-    )
+    sweep: Annotated[Space, PlainValidator(checked(parse_space)), WithJsonSchema(JSON_SCHEMA)] = Space()
 
 
 def entry_name(value: Mapping[str, Any]) -> str:

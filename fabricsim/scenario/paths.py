@@ -23,12 +23,16 @@ _HEADS: Final = {field.alias or name: field for name, field in ScenarioPart.mode
 
 @dataclass(frozen=True)
 class Override:
-    """A value put at `key`. Faults in it are reported at `origin` in the file, or under the name `label`."""
+    """A value put at `key`. Faults in it are reported at `origin` in the file, or under the name `label`.
+
+    swept is the key path as the sweep writes it, for a value that is one of a sweep.
+    """
 
     key: Key
     value: Any
     label: str
     origin: Key | None = None
+    swept: str = ""
 
     def relabelled(self, fault: Fault) -> Fault:
         """Return a fault below `key` with the place where the user wrote the value."""

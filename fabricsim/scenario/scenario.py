@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from fabricsim.accessors import borrow
 from fabricsim.document import Document
@@ -21,14 +20,12 @@ from fabricsim.failures import Failures, compile_failures
 from fabricsim.model import Model
 from fabricsim.routing import OPTIONS, Routing
 from fabricsim.scenario.grammar import ScenarioPart
-from fabricsim.scenario.paths import Override, applied, find, governing, overlaps, overrides_of
+from fabricsim.scenario.paths import Override, applied, governing, overrides_of
+from fabricsim.scenario.points import axes_of, without_sweeps_of
 from fabricsim.scenario.workload import bind, check_entries
 from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.topology import check_spec, resolve
 from fabricsim.validation import Part, validate
-
-MAX_POINTS: Final = 10_000
-"""Points of one sweep; a grid beyond it is more often a slip than a wish."""
 
 
 class Bound(NamedTuple):
@@ -90,7 +87,7 @@ class Scenario:
     @property
     def varied(self) -> dict[str, Any]:
         """What the sweep varies, by key path, with this point's values; empty outside a sweep."""
-        return {str(o.origin[1]): o.value for o in self.overrides if o.origin and o.origin[0] == "sweep"}
+        return {override.swept: override.value for override in self.overrides if override.swept}
 
     @cached_property
     def expectations(self) -> tuple[Expectation, ...]:
@@ -190,16 +187,24 @@ class Scenario:
         if not self.parts.sweep:
             return (self,)
         with self._located("sweep"):
-            axes = _axes(self.data, self.parts.sweep)
+            axes = axes_of(self.data, self.parts.sweep)
+        singly = self._each(itertools.chain(*axes))  # one by one first, so that each bad value is said once
+        if len(axes) == 1:
+            return singly
+        return tuple(self._point(itertools.chain(*steps)) for steps in itertools.product(*axes))
+
+    def _each(self, steps: Iterable[Iterable[Override]]) -> tuple[Scenario, ...]:
+        """Return the scenario at each step. Raises InputError with the faults of all of them."""
+        points: list[Scenario] = []
         faults: list[Fault] = []
-        for override in itertools.chain(*axes):  # one by one first, so that each bad value is reported once
+        for step in steps:
             try:
-                self._point([override])
+                points.append(self._point(step))
             except InputError as error:
                 faults += error.faults
         if faults:
             raise self.document.locate(InputError(faults))
-        return tuple(self._point(values) for values in itertools.product(*axes))
+        return tuple(points)
 
     def _point(self, values: Iterable[Override]) -> Scenario:
         values = tuple(values)
@@ -267,7 +272,7 @@ def _check(parts: ScenarioPart, data: Mapping[str, Any]) -> None:
     with faults.at("expect"):
         parse_expectations(parts.expect, _names(parts))
     with faults.at("sweep"):
-        _axes(data, parts.sweep)
+        axes_of(data, parts.sweep)
     faults.raise_if_any()
 
 
@@ -313,50 +318,3 @@ def _by_section() -> Iterator[None]:
 
 def _stated(part: Part, *but: str) -> dict[str, Any]:
     return {name: getattr(part, name) for name in part.model_fields_set if name not in but}
-
-
-# -- sweeps ---------------------------------------------------------------------------------------------
-
-
-def _axes(data: Mapping[str, Any], sweep: Mapping[str, Sequence[Any]]) -> list[list[Override]]:
-    """Return the values of each swept key, in file order. Raises InputError keyed below `sweep`."""
-    faults = FaultList()
-    axes: list[list[Override]] = []
-    for path, values in sweep.items():
-        with faults.at(path):
-            key = find(data, path)
-            _sweepable(path, key, axes)
-            axes.append(
-                [Override(key, v, f"{path} is {v}", ("sweep", path, i)) for i, v in enumerate(values)]
-            )
-    points = math.prod(len(axis) for axis in axes)
-    if points > MAX_POINTS:
-        faults.add(f"these are {points} points", f"a sweep has at most {MAX_POINTS}")
-    faults.raise_if_any()
-    return axes
-
-
-def _sweepable(path: str, key: Key, axes: list[list[Override]]) -> None:
-    if key[0] in ("schema", "sweep", "expect"):
-        raise InputError(f"{path!r} cannot be swept", "sweep what the simulation depends on")
-    for axis in axes:
-        if overlaps(axis[0].key, key):
-            raise InputError(f"{path!r} is swept twice", "keep one of the keys")
-
-
-def without_sweeps_of(data: dict[str, Any], overrides: tuple[Override, ...]) -> dict[str, Any]:
-    """Return `data` without sweeps over keys that an override fixes; what is not understood stays, to be reported."""
-    sweep = data.get("sweep")
-    if not isinstance(sweep, dict):
-        return data
-    kept = {path: values for path, values in sweep.items() if not _fixed(data, path, overrides)}
-    rest = {key: value for key, value in data.items() if key != "sweep"}
-    return {**rest, "sweep": kept} if kept else rest
-
-
-def _fixed(data: Mapping[str, Any], path: str, overrides: tuple[Override, ...]) -> bool:
-    try:
-        key = find(data, path)
-    except InputError:
-        return False
-    return any(overlaps(override.key, key) for override in overrides)
