@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from fabricsim.run import run, simulate
     from fabricsim.scenario import Scenario, load_scenario
     from fabricsim.schedule import Graph, Meetings, Operation, Round, Schedule
+    from fabricsim.sweeps import sweep
     from fabricsim.topology import load_topology
     from fabricsim.traffic import (
         bit_reversal,
@@ -78,6 +79,7 @@ _HOME = {
     "run": ("run", "simulate"),
     "scenario": ("Scenario", "load_scenario"),
     "schedule": ("Graph", "Meetings", "Operation", "Round", "Schedule"),
+    "sweeps": ("sweep",),
     "topology": ("load_topology",),
     "traffic": (
         "bit_reversal",

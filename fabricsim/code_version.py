@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-_SHOWS_ONLY: Final = frozenset({"cli", "report", "regression", "sweep", "inspection", "pytest_plugin"})
+_SHOWS_ONLY: Final = frozenset({"cli", "report", "regression", "sweeps", "inspection", "pytest_plugin"})
 """Modules that start runs and show their results, and cannot change one."""
 
 

@@ -215,6 +215,14 @@ class Result:
             f"the result has no operation {name!r}", "known: " + ", ".join(op.name for op in self.operations)
         )
 
+    @property
+    def numbers(self) -> dict[str, int | float]:
+        """Every metric by its path, those of the whole run first: `completion_time_s`, `ar.busbw_Bps`."""
+        found = dict(self.metrics)
+        for operation in self.operations:
+            found |= {f"{operation.name}.{name}": value for name, value in operation.metrics.items()}
+        return found
+
     def describe(self) -> pd.DataFrame:
         """Return every metric of this result with value, unit and meaning."""
         import pandas as pd

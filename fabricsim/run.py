@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -367,13 +368,18 @@ def peak_rss() -> int:
 
 def versions() -> dict[str, Any]:
     """Return the versions a result was made with."""
-    packages = {name: version(name) for name in ("numpy", "simpy", "networkx")}
     return {
         "fabricsim": __version__,
         "code": code_version(),
         "python": platform.python_version(),
-        "packages": packages,
+        "packages": dict(_package_versions()),
     }
+
+
+@cache
+def _package_versions() -> dict[str, str]:
+    """Return the versions of what computes; looking them up costs more than a small run."""
+    return {name: version(name) for name in ("numpy", "simpy", "networkx")}
 
 
 def design_of(fabric: Fabric) -> str:

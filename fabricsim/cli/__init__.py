@@ -15,6 +15,7 @@ from fabricsim.cli.checks import check
 from fabricsim.cli.exchange import compare, convert
 from fabricsim.cli.lists import list_things, schema
 from fabricsim.cli.runs import report, run
+from fabricsim.cli.sweeps import sweep
 from fabricsim.cli.topologies import diff, inspect
 from fabricsim.errors import FabricError
 from fabricsim.version import __version__
@@ -41,6 +42,7 @@ def _root(
 for _name, _command in (
     ("run", run),
     ("check", check),
+    ("sweep", sweep),
     ("inspect", inspect),
     ("diff", diff),
     ("list", list_things),

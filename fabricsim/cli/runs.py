@@ -58,7 +58,7 @@ def run(
         check_folder(output, force=force)
     limit = parse_budget(budget) if budget else None
     beside = RunsBeside(scenario)
-    results = run_scenario(scenario, _progress(scenario.name), limit, verified=verify)
+    results = run_scenario(scenario, progress_line(scenario.name), limit, verified=verify)
     verdicts = judge(results, scenario.expectations, beside)
     if output:
         write_report(results, output, verdicts, force=force)
@@ -114,7 +114,7 @@ def _scenario(
     return load_scenario(file, settings=[*settings, *given])
 
 
-def _progress(name: str) -> Callable[[int, int], None] | None:
+def progress_line(name: str) -> Callable[[int, int], None] | None:
     """Return a progress line on a terminal, None elsewhere."""
     if not sys.stderr.isatty():
         return None

@@ -96,14 +96,6 @@ def orphans(folders: Sequence[Path]) -> list[Path]:
     return [path for path in paths if scenario_path(path) is None]
 
 
-def metrics_of(result: Result) -> dict[str, int | float]:
-    """Return every metric of a result by its path: `completion_time_s`, `ar.busbw_Bps`."""
-    found = dict(result.metrics)
-    for operation in result.operations:
-        found |= {f"{operation.name}.{name}": value for name, value in operation.metrics.items()}
-    return found
-
-
 def metric_name(path: str) -> str:
     """Return the name in result.METRICS that a metric's path ends in."""
     return path.rpartition(".")[2]
@@ -120,7 +112,7 @@ def make_baseline(results: Sequence[Result], reason: str, before: Baseline | Non
 def _point(result: Result, before: Baseline | None) -> Point:
     varied = dict(result.provenance.get("varied", {}))
     old = before.point(varied) if before else None
-    found = metrics_of(result)
+    found = result.numbers
     if old:  # what the user took out stays out, and tolerances stay as they were set
         held = {name: replace(h, value=found[name]) for name, h in old.metrics.items() if name in found}
     else:

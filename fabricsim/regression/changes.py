@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from fabricsim.regression.baseline import Baseline, Held, Point, label_of, metric_name, metrics_of
+from fabricsim.regression.baseline import Baseline, Held, Point, label_of, metric_name
 from fabricsim.regression.origin import Origin, origin_of, same_question
 from fabricsim.regression.watched import better
 from fabricsim.result import Result
@@ -96,7 +96,7 @@ def compare(baseline: Baseline, results: Sequence[Result]) -> Comparison:
 
 
 def _changes(result: Result, point: Point) -> list[Change]:
-    found = metrics_of(result)
+    found = result.numbers
     return [
         Change(path, point.label, held, found.get(path), _outcome(path, held, found.get(path)))
         for path, held in sorted(point.metrics.items())
