@@ -45,8 +45,8 @@ COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }
 """What each comparison means, by the sign that stands for it."""
 
-KINDS: Final[Mapping[str, str]] = {"s": "time", "B": "size", "B/s": "bandwidth", "": "share"}
-"""The kind of quantity of each unit in result.METRICS; without a unit it is a share, unless it counts."""
+KINDS: Final[Mapping[str, str]] = {"s": "time", "B": "size", "B/s": "bandwidth", "1": "share", "": "count"}
+"""The kind of quantity of each unit in result.METRICS."""
 
 TOPOLOGY: Final = "topology"
 """What a figure of the design is written as an entry of: `topology.diameter`."""
@@ -65,7 +65,6 @@ FIGURES: Final[Mapping[str, tuple[str, str]]] = {
 }
 """Figures of a design by the name they have here: the name that `inspect --json` prints, and the kind."""
 
-_COUNTED = frozenset({"messages", "packets", "packet_hops"})
 _SUFFIX = {"s": "_s", "B": "_B", "B/s": "_Bps"}
 _FIGURE_NAMES: Final[Mapping[str, str]] = {metric: name for name, (metric, _) in FIGURES.items()}
 _KEYS: Final = ("is", "when", "of")
@@ -180,7 +179,7 @@ def kind_of(metric: str) -> str:
     """Return the kind of quantity a metric is: size, bandwidth, time, share or count."""
     if metric in _FIGURE_NAMES:
         return FIGURES[_FIGURE_NAMES[metric]][1]
-    return "count" if metric in _COUNTED else KINDS[METRICS[metric][0]]
+    return KINDS[METRICS[metric][0]]
 
 
 def format_value(value: float, kind: str, digits: int = 4) -> str:

@@ -33,7 +33,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
         "s",
         "lower bound: the busiest channel's transmit time or the longest path's latency, whichever is larger",
     ),
-    "efficiency": ("", "ideal time over completion time"),
+    "efficiency": ("1", "ideal time over completion time"),
     "size_B": ("B", "size used, as nccl-tests counts it for a collective, per message for a pattern"),
     "asked_size_B": ("B", "size asked for, before rounding down to a multiple of ranks × 16 B"),
     "algbw_Bps": ("B/s", "size over completion time, as nccl-tests defines it"),
@@ -57,10 +57,10 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "latency_p50_s": ("s", "median message latency"),
     "latency_p99_s": ("s", "99th percentile of message latency"),
     "latency_max_s": ("s", "largest message latency"),
-    "link_utilization_max": ("", "largest share of the completion time that a channel was busy"),
-    "link_utilization_mean": ("", "mean busy share over channels that carried traffic"),
+    "link_utilization_max": ("1", "largest share of the completion time that a channel was busy"),
+    "link_utilization_mean": ("1", "mean busy share over channels that carried traffic"),
 }
-"""Unit and meaning of each metric. A metric that an engine cannot know is absent, never zero."""
+"""Unit and meaning of each metric: a share has the unit 1, a count none. What an engine cannot know is not there."""
 
 COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "flows": {

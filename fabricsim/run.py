@@ -283,9 +283,15 @@ def _said(job: Job, kernel: str, why: str) -> dict[str, Any]:
             "switching": job.model.switching,
             "mtu_B": job.model.mtu,
             "header_B": job.model.header,
-            "buffer": "infinite",
+            **_buffers(job.model),
         },
     }
+
+
+def _buffers(model: Model) -> dict[str, Any]:
+    if model.buffer is None:
+        return {"buffer": "infinite"}
+    return {"buffer_B": model.buffer, "flow_control": model.flow_control}
 
 
 def _planned(job: Job, index: int, loads: tuple[Any, Any, Any] | None = None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _things(what: Thing) -> list[tuple[str, str]]:
     if what is Thing.TRAFFIC:
         from fabricsim.traffic import PATTERNS
 
-        return [(name, _first_line(function)) for name, function in PATTERNS.items()]
+        return [(name, _first_line(kind.rounds).removeprefix("Return ")) for name, kind in PATTERNS.items()]
     from fabricsim.routing import POLICIES
 
     return [(name, policy.about) for name, policy in POLICIES.items()]
