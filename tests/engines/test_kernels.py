@@ -1,7 +1,5 @@
 """The array kernels are the SimPy kernel, to the picosecond and in every table, wherever they apply."""
 
-from dataclasses import fields
-
 import networkx as nx
 import numpy as np
 import pytest
@@ -23,25 +21,9 @@ from fabricsim.routing import Routing, routes
 from fabricsim.run import schedule_of
 from fabricsim.schedule import Round, Schedule, as_graph
 from fabricsim.topology import resolve
+from tests.engines.jobs import CIRCLES, TREES, assert_same, random_fabric_of, random_model, random_operations
 from tests.engines.lab import LINK, fabric_of, messages, operation
 
-TREES = [
-    {"shape": "star", "size": 6, "switch": {"delay": "81.92 ns"}},
-    {"shape": "full-mesh", "size": 5},
-    {"shape": "fat-tree", "k": 4},
-    {"shape": "leaf-spine", "leaves": 3, "hosts": 2, "spines": 3, "taper": 2},
-    {"shape": "line", "size": 4},
-]
-CIRCLES = [
-    {"shape": "ring", "size": 5},
-    {"shape": "torus", "size": [3, 3]},
-    {"shape": "torus", "size": [4, 2]},
-]
-LINKS = [
-    LINK,
-    {"bandwidth": "25 GB/s", "latency": "81.92 ns"},
-    {"bandwidth": "400 Gbit/s", "latency": "163.84 ns"},
-]
 COLLECTIVES = [
     fs.all_reduce("64 KiB", algorithm="ring"),
     fs.all_to_all("48 KiB"),
@@ -49,50 +31,12 @@ COLLECTIVES = [
 ]
 
 
-def random_rounds(rng: np.random.Generator, ranks: int):
-    """Yield rounds of few messages, with sizes that make ties."""
-    for _ in range(int(rng.integers(1, 4))):
-        count = int(rng.integers(1, 12))
-        src = rng.integers(0, ranks, count)
-        dst = (src + rng.integers(1, ranks, count)) % ranks
-        size = rng.choice([1, 512, 4096, 5000, 20_000], count)
-        delay = rng.choice([0.0, 81.92e-9, 1e-6], count) if rng.random() < 0.3 else None
-        yield Round(src, dst, size, delay=delay, repeat=int(rng.integers(1, 3)))
-
-
-def random_operations(rng: np.random.Generator, ranks: int, *, single: bool):
-    """Return operations that start at various times; with `single`, each of one round that waits for no other."""
-    operations = []
-    for number in range(int(rng.integers(1, 4))):
-        rounds = list(random_rounds(rng, ranks))
-        rounds = (
-            [Round(rounds[0].src, rounds[0].dst, rounds[0].size, delay=rounds[0].delay)] if single else rounds
-        )
-        after = tuple(op.name for op in operations if not single and rng.random() < 0.5)
-        start, barrier = float(rng.choice([0.0, 81.92e-9])), bool(after) and rng.random() < 0.5
-        operations.append(operation(*rounds, name=f"op{number}", start=start, after=after, barrier=barrier))
-    return tuple(operations)
-
-
-def random_model(rng: np.random.Generator, switching: str, *, gap: bool) -> Model:
-    """Return a model from a few round numbers."""
-    send, recv = float(rng.choice([0, 1e-8])), float(rng.choice([0, 1e-8]))
-    endpoint = Endpoint(send, recv, float(rng.choice([0, 8.192e-8, 3e-7])) if gap else 0.0)
-    header, flit = int(rng.choice([0, 64])), int(rng.choice([1, 20]))
-    return Model(switching, int(rng.choice([512, 4096])), header, flit, endpoint)
-
-
-def assert_same(one, other) -> None:
-    for field in fields(one):
-        assert np.array_equal(getattr(one, field.name), getattr(other, field.name)), field.name
-
-
 @pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
 def test_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
     rng = np.random.default_rng(seed)
-    fabric = resolve({**TREES[int(rng.integers(len(TREES)))], "link": LINKS[int(rng.integers(len(LINKS)))]})
+    fabric = random_fabric_of(rng, TREES)
     schedule = Schedule(random_operations(rng, fabric.ranks, single=True))
     model = random_model(rng, switching, gap=False)
     paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
@@ -110,8 +54,7 @@ def test_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str
 def test_windows_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
     """Several rounds, operations after others, barriers and gaps, on trees and on circles of channels."""
     rng = np.random.default_rng(seed)
-    shapes = TREES + CIRCLES
-    fabric = resolve({**shapes[int(rng.integers(len(shapes)))], "link": LINKS[int(rng.integers(len(LINKS)))]})
+    fabric = random_fabric_of(rng, TREES + CIRCLES)
     schedule = Schedule(random_operations(rng, fabric.ranks, single=rng.random() < 0.2))
     model = random_model(rng, switching, gap=rng.random() < 0.4)
     paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
@@ -214,7 +157,7 @@ def test_what_does_not_fit_is_said() -> None:
     assert "gap" in waiting(Schedule((once,)), Model(endpoint=Endpoint(gap=1e-9)))
     broken = compile_failures(fabric, [LinkDown("1 us", ("npu0", "sw0"))])
     assert "fail" in misfit(broken, Model())
-    assert "finite" in misfit(healthy, Model(buffer=65_536))
+    assert "pfc" in misfit(healthy, Model(buffer=65_536, flow_control="pfc"))
     paths = routes(fabric, Schedule((once,)).messages, Routing(), Model(), 0)
     with pytest.raises(InputError, match="the numpy kernel does not apply: links fail or degrade"):
         simulate_arrays(fabric, Schedule((once,)), paths, broken, Model())

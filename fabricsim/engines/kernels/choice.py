@@ -8,8 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.kernels import compiled
+from fabricsim.engines.kernels.feedback import with_feedback
 from fabricsim.engines.kernels.levels import channel_levels, in_levels
+from fabricsim.engines.kernels.sending import SENDING
 from fabricsim.engines.kernels.windows import in_windows
+from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
@@ -33,7 +36,7 @@ def choose(fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures
     """Return the fastest array kernel that can run a job."""
     if why := misfit(failures, model):
         return Choice("", why)
-    waits = waiting(schedule, model)
+    waits = model.feedback or waiting(schedule, model)
     level = None if waits else channel_levels(fabric, paths)
     if level is not None:
         return Choice(
@@ -42,14 +45,24 @@ def choose(fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures
     why = waits or "the paths form a circle of channels"
     if channel := _without_reach(fabric, paths, model):
         return Choice("", f"{why}, and {channel} passes a head on in no time")
+    if model.buffer is not None and (what := _mixed(fabric, schedule, paths, model)):
+        return Choice("", f"{why}, and {what}")
     return Choice("windows", why)
 
 
 def misfit(failures: Failures, model: Model) -> str:
     """Return why no array kernel can run a job, as far as that is known without its routes; empty if one can."""
-    if model.feedback:
-        return model.feedback
-    return "links fail or degrade" if len(failures) else ""
+    if len(failures):
+        return "links fail or degrade"
+    if model.buffer is not None and model.flow_control != "credits":
+        return f"flow control is {model.flow_control}, and credits are the kind that windows know"
+    if model.sender.kind not in SENDING:
+        return f"the sender is {model.sender.kind}, and windows know {', '.join(SENDING)}"
+    if model.queueing != "output" or model.arbiter != "oldest":
+        return "windows know one queue for each outgoing channel, and the oldest packet first"
+    if model.lanes > 1:
+        return "lanes share a channel"
+    return "channels repeat packets that bit errors hit" if model.bit_error_rate else ""
 
 
 def waiting(schedule: Schedule, model: Model) -> str:
@@ -73,6 +86,24 @@ def _without_reach(fabric: Fabric, paths: Routes, model: Model) -> str:
     return fabric.channel_name(int(instant[0])) if len(instant) else ""
 
 
+def _mixed(fabric: Fabric, schedule: Schedule, paths: Routes, model: Model) -> str:
+    """Return why a packet may overtake one that waits for credits; empty if none may.
+
+    What a rank sends and what passes it wait apart: the younger may start where it needs fewer credits.
+    """
+    last = np.unique(schedule.messages.size % model.mtu)
+    cells = {-(-model.wire(int(payload) or model.mtu) // model.cell) for payload in last} | {
+        -(-model.full_wire // model.cell)
+    }
+    own = np.zeros(fabric.channels, np.bool_)
+    own[paths.channels[paths.starts[:-1]]] = True
+    inner = np.ones(len(paths.channels), np.bool_)
+    inner[paths.starts[:-1]] = False
+    if len(cells) > 1 and own[paths.channels[inner]].any():
+        return "packets of several sizes, of a rank and through it, wait for the credits of one channel"
+    return ""
+
+
 def simulate_arrays(
     fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures, model: Model, seed: int = 0
 ) -> Record:
@@ -85,6 +116,10 @@ def simulate_arrays(
         what = f"the numpy kernel does not apply: {choice.why}"
         raise InputError([Fault(what, "write auto or simpy", ("kernel",))])
     loops = compiled.installed() and packet_hops(schedule, paths, model) >= compiled.WORTHWHILE
+    if model.feedback:
+        record = with_feedback(fabric, schedule, paths, model, seed)
+        # a stall is told by the kernel that knows what waits for what
+        return record or simulate_packets(fabric, schedule, paths, failures, model, seed)
     if choice.level is not None:
         return in_levels(fabric, schedule, paths, model, choice.level, compiled=loops)
     return in_windows(fabric, schedule, paths, model, compiled=loops)

@@ -190,6 +190,18 @@ def in_service_order(
     return key, ready, tie
 
 
+def service_order(channel: IntArray, ready: IntArray, tie: IntArray) -> IntArray:
+    """Return the order by channel, then ready time, then tie, of (rows,) columns; for ties too large to be found by."""
+    if not len(tie):
+        return tie
+    low, lane = int(ready.min()), int(channel.min())
+    widths = [int(value).bit_length() for value in (channel.max() - lane, int(ready.max()) - low, tie.max())]
+    if sum(widths) > 63:
+        return np.lexsort((tie, ready, channel))
+    order: IntArray = np.argsort(((((channel - lane) << widths[1]) | (ready - low)) << widths[2]) | tie)
+    return order
+
+
 def served(ready: IntArray, tx: IntArray, first: IntArray) -> IntArray:
     """Return when each packet's last bit leaves, for columns sorted by channel and order of service.
 
