@@ -1,35 +1,53 @@
-"""Graph files: GraphML and NetworkX node-link JSON, through `Fabric.from_networkx`."""
+"""Graph files: GraphML, NetworkX node-link JSON and edge tables, through `Fabric.from_networkx`."""
 
 from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ElementTree
+import xml.parsers.expat as expat
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import networkx as nx
 
-from fabricsim.errors import Fault, FaultList, InputError, close_match
+from fabricsim.document import parse_document
+from fabricsim.errors import Fault, FaultList, InputError, Key, close_match
 from fabricsim.fabric import Fabric
+from fabricsim.topology.edge_table import read_edge_table
 from fabricsim.validation import shown
+
+Lines = Mapping[Key, int]
+"""The line of each node and edge, by `nodes.<name>` and `edges.<a> - <b>`, or by their place in a list."""
 
 
 def load_graph(path: Path, link: Mapping[str, Any]) -> Fabric:
     """Return the fabric of a graph file; `link` states bandwidth and latency where an edge does not.
 
-    Raises InputError, with the file named, for a file that cannot be read and for every bad node and edge.
+    Raises InputError, with file and line, for a file that cannot be read and for every bad node and edge.
     """
-    read = READERS.get(path.suffix.lower())
-    if read is None:
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
         raise InputError(f"{path.name!r} is not a graph file", f"known: {', '.join(READERS)}")
+    text = ""
     try:
-        graph = read(_text(path))
+        text = _text(path)
+        graph = reader.graph(text)
         _check_types(graph)
         return Fabric.from_networkx(graph, link=link, name=str(graph.graph.get("name") or path.stem))
     except InputError as error:
-        raise InputError([replace(fault, file=str(path)) for fault in error.faults]) from None
+        lines = reader.lines(text) if text else {}
+        raise InputError([_placed(fault, path, lines) for fault in error.faults]) from None
+
+
+def _placed(fault: Fault, path: Path, lines: Lines) -> Fault:
+    """Return a fault with its file, and the line of the longest part of its key that has one."""
+    line = fault.line
+    for length in range(len(fault.key), 0, -1):
+        if line is None:
+            line = lines.get(fault.key[:length])
+    return replace(fault, file=str(path), line=line)
 
 
 def _text(path: Path) -> str:
@@ -107,7 +125,67 @@ def _add_edges(
             graph.add_edge(*ends, **rest)
 
 
-READERS: Final[Mapping[str, Callable[[str], nx.Graph[Any]]]] = {".graphml": _graphml, ".json": _node_link}
+def _graphml_lines(text: str) -> Lines:
+    """Return the line of each node and edge of GraphML; none where it is not XML."""
+    lines: dict[Key, int] = {}
+    parser = expat.ParserCreate()
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        name = tag.rpartition(":")[2]
+        if name == "node":
+            lines.setdefault(("nodes", attributes.get("id", "")), parser.CurrentLineNumber)
+        elif name == "edge":
+            ends = f"{attributes.get('source')} - {attributes.get('target')}"
+            lines.setdefault(("edges", ends), parser.CurrentLineNumber)
+
+    parser.StartElementHandler = start
+    try:
+        parser.Parse(text, True)
+    except expat.ExpatError as error:
+        return {(): error.lineno}
+    return lines
+
+
+def _node_link_lines(text: str) -> Lines:
+    """Return the line of each node and edge of node-link JSON, by place and by name; none where it is too large."""
+    try:
+        document = parse_document(text, "")
+    except InputError:
+        return {}
+    lines = dict(document.lines)
+    value = document.value if isinstance(document.value, Mapping) else {}
+    for index, node in enumerate(value.get("nodes") or ()):
+        if isinstance(node, Mapping):
+            lines.setdefault(("nodes", str(node.get("id"))), document.line(("nodes", index)))
+    for key in ("edges", "links"):
+        for index, edge in enumerate(value.get(key) or ()):
+            if isinstance(edge, Mapping):
+                ends = f"{edge.get('source')} - {edge.get('target')}"
+                lines.setdefault(("edges", ends), document.line((key, index)))
+    return lines
+
+
+def _table_lines(text: str) -> Lines:
+    """Return the line of each node and edge of a table; faults of the table itself know theirs."""
+    try:
+        return read_edge_table(text)[1]
+    except InputError:
+        return {}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How to read one kind of graph file: its graph, and where what stands, asked only when something is wrong."""
+
+    graph: Callable[[str], nx.Graph[Any]]
+    lines: Callable[[str], Lines]
+
+
+READERS: Final[Mapping[str, Reader]] = {
+    ".graphml": Reader(_graphml, _graphml_lines),
+    ".json": Reader(_node_link, _node_link_lines),
+    ".csv": Reader(lambda text: read_edge_table(text)[0], _table_lines),
+}
 """How to read a graph file, by its suffix."""
 
 _TYPES: Final[Mapping[str, tuple[type, str]]] = {

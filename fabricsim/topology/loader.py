@@ -13,8 +13,10 @@ from fabricsim.data_folders import data_folder
 from fabricsim.document import Document, read_document
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
+from fabricsim.topology.astra import is_network, read_network
 from fabricsim.topology.grammar import SCHEMA, TopologyPart
-from fabricsim.topology.graphs import load_graph
+from fabricsim.topology.graphs import READERS, load_graph
+from fabricsim.topology.htsim import load_topo
 from fabricsim.topology.machine import build
 from fabricsim.topology.shapes import build_shape, check_shape
 from fabricsim.validation import Part, shown, validate
@@ -32,7 +34,7 @@ class NamedPart(Part):
 class GraphFilePart(Part):
     """A graph file, and what its edges leave out."""
 
-    graph: str = Field(description="a .graphml or .json file")
+    graph: str = Field(description="a .graphml, .json, .csv or .topo file, or a network.yml")
     link: dict[str, Any] = Field(default_factory=dict, description="bandwidth and latency of edges with none")
 
 
@@ -40,10 +42,10 @@ def resolve(spec: Spec, base: Path | None = None) -> Fabric:
     """Return the fabric that a scenario's `topology:` states.
 
     spec: a shipped name, a path (what has a suffix or a slash), {shape: …}, {name: …, set: {…}}, {graph: file},
-    or a whole topology as a mapping with levels. Paths start from `base`, else from the current folder. Raises
-    InputError with every fault found, keyed by path in `spec`, or with the file and line it is in.
+    or a whole topology as a mapping with levels. Paths start from `base`, the folder of the file that holds the
+    spec, and do not leave it; without one, from the current folder. Raises InputError with every fault found,
+    keyed by path in `spec`, or with the file and line it is in.
     """
-    base = base or Path()
     if isinstance(spec, str | Path):
         return _named(spec, {}, base)
     if not isinstance(spec, Mapping):
@@ -58,7 +60,6 @@ def resolve(spec: Spec, base: Path | None = None) -> Fabric:
 
 def check_spec(spec: Spec, base: Path | None = None) -> None:
     """Raise InputError for what is wrong with a `topology:` as far as that shows without building the machine."""
-    base = base or Path()
     if isinstance(spec, str | Path):
         _checked_name(spec, base)
     elif isinstance(spec, Mapping) and "shape" in spec:
@@ -73,13 +74,13 @@ def check_spec(spec: Spec, base: Path | None = None) -> None:
         faults.raise_if_any()
 
 
-def _checked_name(name: str | Path, base: Path) -> None:
+def _checked_name(name: str | Path, base: Path | None) -> None:
     if not _is_path(name):
         _shipped_file(str(name))
-    elif not (base / name).is_file():
-        raise InputError(
-            f"{base / name}: there is no such file", "name one that is there, or a shipped topology"
-        )
+        return
+    path = _inside(name, base)
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file", "name one that is there, or a shipped topology")
 
 
 def load_topology(name_or_path: str | Path, **parameters: Any) -> Fabric:
@@ -89,7 +90,7 @@ def load_topology(name_or_path: str | Path, **parameters: Any) -> Fabric:
     """
     faults = FaultList()
     try:
-        return _named(name_or_path, parameters, Path())
+        return _named(name_or_path, parameters, None)
     except InputError as error:
         for fault in error.faults:  # here a parameter is an argument, not a key below `set`
             key = fault.key[1:] if not fault.file and fault.key[:1] == ("set",) else fault.key
@@ -100,7 +101,7 @@ def load_topology(name_or_path: str | Path, **parameters: Any) -> Fabric:
 _RIGHT: Final = "write a name, a file, or {shape: ring, size: 8, link: {…}}"
 
 
-def _set(spec: Mapping[str, Any], base: Path) -> Fabric:
+def _set(spec: Mapping[str, Any], base: Path | None) -> Fabric:
     part = validate(NamedPart, spec)
     faults = FaultList()
     try:
@@ -112,20 +113,24 @@ def _set(spec: Mapping[str, Any], base: Path) -> Fabric:
     raise InputError(faults.faults)
 
 
-def _graph(spec: Mapping[str, Any], base: Path) -> Fabric:
+def _graph(spec: Mapping[str, Any], base: Path | None) -> Fabric:
     part = validate(GraphFilePart, spec)
-    return load_graph(base / part.graph, part.link)
+    faults = FaultList()
+    with faults.at("graph"):
+        path = _inside(part.graph, base)
+    faults.raise_if_any()
+    return _foreign(path, part.link)
 
 
-def _inline(spec: Mapping[str, Any], base: Path) -> Fabric:
+def _inline(spec: Mapping[str, Any], base: Path | None) -> Fabric:
     return build(validate(TopologyPart, spec), spec, "topology")
 
 
-def _shape(spec: Mapping[str, Any], base: Path) -> Fabric:
+def _shape(spec: Mapping[str, Any], base: Path | None) -> Fabric:
     return build_shape(spec)
 
 
-_FORMS: Final[Mapping[str, Callable[[Mapping[str, Any], Path], Fabric]]] = {
+_FORMS: Final[Mapping[str, Callable[[Mapping[str, Any], Path | None], Fabric]]] = {
     "shape": _shape,
     "graph": _graph,
     "levels": _inline,
@@ -140,21 +145,56 @@ def _is_path(name: str | Path) -> bool:
     return bool(isinstance(name, Path) or Path(name).suffix or "/" in name or "\\" in name)
 
 
-def _named(name: str | Path, settings: Mapping[str, Any], base: Path) -> Fabric:
+def _named(name: str | Path, settings: Mapping[str, Any], base: Path | None) -> Fabric:
     if not _is_path(name):
         return _file(_shipped_file(str(name)), settings)
-    path = base / name
-    if path.suffix.lower() in (".graphml", ".json") and not settings and _is_graph(path):
-        return load_graph(path, {})
+    path = _inside(name, base)
+    if not settings and _is_foreign(path):
+        return _foreign(path, {})
     return _file(path, settings)
 
 
-def _is_graph(path: Path) -> bool:
-    """Return whether a file named like a graph is one; a topology may be written as JSON too."""
-    if path.suffix.lower() == ".graphml" or not path.is_file():
-        return path.suffix.lower() == ".graphml"
+def _inside(name: str | Path, base: Path | None) -> Path:
+    """Return a path that a file in the folder `base` names; there it has to lie, or in folders below."""
+    path = (base or Path()) / name
+    if base is not None and not path.resolve().is_relative_to(base.resolve()):
+        what = f"{str(name)!r} leads out of {base.resolve()}, the folder of the file that names it"
+        raise InputError(what, "copy it beside that file, or below")
+    return path
+
+
+def _is_foreign(path: Path) -> bool:
+    """Return whether a file is a graph or a network of another tool; a topology may be written as JSON too."""
+    suffix = path.suffix.lower()
+    if suffix in (".graphml", ".csv", ".topo") or not path.is_file():
+        return suffix in (".graphml", ".csv", ".topo")
+    if suffix not in (".json", ".yml", ".yaml"):
+        return False
     value = read_document(path).value
-    return isinstance(value, Mapping) and "nodes" in value and "levels" not in value
+    return is_network(value) or (isinstance(value, Mapping) and "nodes" in value and "levels" not in value)
+
+
+def _foreign(path: Path, link: Mapping[str, Any]) -> Fabric:
+    """Return the fabric of a graph file, an htsim .topo or an ASTRA-sim network.yml."""
+    suffix = path.suffix.lower()
+    if suffix in READERS:
+        return load_graph(path, link)
+    if suffix not in (".topo", ".yml", ".yaml"):
+        known = ", ".join([*READERS, ".topo", "network.yml"])
+        raise InputError(f"{path.name!r} is not a graph file", f"known: {known}")
+    if link:
+        raise InputError([Fault("has no effect here", f"{path.name} states every link", ("link",))])
+    if suffix == ".topo":
+        return load_topo(path)
+    document = read_document(path)
+    if not is_network(document.value):
+        raise InputError(
+            [Fault("is not a network.yml", "state topology, npus_count, …", file=str(path), line=1)]
+        )
+    try:
+        return read_network(document.value, path.stem)
+    except InputError as error:
+        raise document.locate(error) from None
 
 
 def _file(path: Path, settings: Mapping[str, Any]) -> Fabric:

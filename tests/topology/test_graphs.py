@@ -64,7 +64,7 @@ def test_a_default_link_serves_edges_that_state_none(tmp_path: Path) -> None:
     fabric = resolve({"graph": "graph.json", "link": LINK}, tmp_path)
     assert fabric.bandwidth.tolist() == [50 * 10**9] * 2
     assert fabric.latency_ps.tolist() == [2_000_000] * 2
-    with pytest.raises(InputError, match=r"graph\.json: edges\.a - b: has no bandwidth"):
+    with pytest.raises(InputError, match=r"graph\.json:1: edges\.a - b: has no bandwidth"):
         resolve({"graph": "graph.json"}, tmp_path)
 
 
@@ -108,7 +108,9 @@ def test_a_bad_graph_is_told_with_its_file(tmp_path: Path, data: Any, said: str)
     path = saved(tmp_path, data)
     with pytest.raises(InputError) as error:
         resolve({"graph": "graph.json"}, tmp_path)
-    assert f"{path}: {said}" in str(error.value)
+    text = str(error.value)
+    assert text.startswith(str(path))
+    assert f": {said}" in text
 
 
 @pytest.mark.parametrize(
@@ -129,5 +131,5 @@ def test_bad_graphml_is_told(tmp_path: Path, text: str, said: str) -> None:
 
 @pytest.mark.parametrize("name", ["graph.txt", "graph"])
 def test_other_suffixes_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(InputError, match=r"known: \.graphml, \.json"):
+    with pytest.raises(InputError, match=r"known: \.graphml, \.json, \.csv, \.topo, network\.yml"):
         resolve({"graph": name}, tmp_path)
