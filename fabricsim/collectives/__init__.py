@@ -8,15 +8,21 @@ collective and name; `collective` checks the arguments and binds the positions t
 
 from fabricsim.collectives.binding import collective, rounded
 from fabricsim.collectives.catalogue import ALGORITHMS, DEFAULT_ALGORITHM, Algorithm, bus_factor
-from fabricsim.collectives.move import Move
+from fabricsim.collectives.move import Move, Parts
 from fabricsim.collectives.value import (
     Collective,
     all_gather,
     all_reduce,
     all_to_all,
+    all_to_all_v,
     broadcast,
+    gather,
+    reduce,
     reduce_scatter,
     ring_all_reduce,
+    scatter,
+    send_recv,
+    wait_for_all,
 )
 
 __all__ = [
@@ -25,13 +31,20 @@ __all__ = [
     "Algorithm",
     "Collective",
     "Move",
+    "Parts",
     "all_gather",
     "all_reduce",
     "all_to_all",
+    "all_to_all_v",
     "broadcast",
     "bus_factor",
     "collective",
+    "gather",
+    "reduce",
     "reduce_scatter",
     "ring_all_reduce",
     "rounded",
+    "scatter",
+    "send_recv",
+    "wait_for_all",
 ]

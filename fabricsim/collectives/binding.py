@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Unpack
 
+import numpy as np
+
 from fabricsim.collectives.catalogue import ALGORITHMS, DEFAULT_ALGORITHM, Algorithm, bus_factor
 from fabricsim.collectives.grid import Grid
 from fabricsim.collectives.levels import MESHED, levels_of
+from fabricsim.collectives.matrix import checked_matrix
 from fabricsim.collectives.move import GRAIN, rounds_of
 from fabricsim.collectives.options import Options, option_faults
 from fabricsim.collectives.ranks import NONE, Ranks, checked_ranks
@@ -15,6 +18,7 @@ from fabricsim.collectives.switches import shared_switches
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import IntArray, Operation
+from fabricsim.units import MAX_AMOUNT
 
 MAX_PAIRED: Final = 10_000
 """Ranks an algorithm may have that sends between every pair: 1e8 messages take some 2.4 GB of columns."""
@@ -37,10 +41,11 @@ def collective(
 
     algorithm: one of ALGORITHMS[kind]; None takes DEFAULT_ALGORITHM[kind]. size [B] as nccl-tests counts it
     (for all-gather, reduce-scatter and all-to-all a rank's total, its own block included); it is rounded
-    down to a multiple of 16 B per rank, and the operation keeps both. fabric: what the ranks belong to, for algorithms
-    that go along its levels. start [s], after, barrier: see Operation; the other arguments: see Options, None
-    stands for not stated. Raises InputError with every fault found, keyed by the argument's name (`collective` for
-    kind).
+    down to a multiple of 16 B per rank, and the operation keeps both. In a barrier it is the bytes of each word of
+    arrival; in an all-to-all-v what the entries of the matrix count, and the operation's size is what the largest rank
+    has. fabric: what the ranks belong to, for algorithms that go along its levels or meet in its switches. start [s],
+    after, barrier: see Operation; the other arguments: see Options, None stands for not stated. Raises InputError with
+    every fault found, keyed by the argument's name (`collective` for kind).
     """
     faults = FaultList()
     label, chosen, order, used = "", None, NONE, 0
@@ -53,16 +58,44 @@ def collective(
         faults.add(f"{start} s is before the beginning", "write 0 s or more", ("start",))
     if len(order):
         with faults.at("size"):
-            used = rounded(size, len(order))
+            used = _used(kind, size, len(order))
     if chosen and len(order):
         faults.faults += _misfits(chosen, label, kind, len(order))
         faults.faults += option_faults(stated, chosen.options, len(order), f"{label} {kind}")
     faults.raise_if_any()
     assert chosen is not None  # or there was a fault
     given, order = _settled(chosen, stated, fabric, order)
+    if "matrix" in given:
+        given["matrix"] = _entries(given["matrix"], size, len(order))
+        size = used = int(given["matrix"].sum(axis=1).max())
     moves = chosen.moves(len(order), used, **given)
     rounds, factor = rounds_of(moves, order), bus_factor(kind, len(order))
     return Operation(name, kind, label, order, rounds, size, used, factor, start, tuple(after), barrier)
+
+
+def _used(kind: str, size: int, n: int) -> int:
+    """Return the bytes that a collective of `size` works on."""
+    if kind == "barrier":
+        return rounded(size, 1)  # each word of arrival is as long
+    if kind == "all-to-all-v" and size > 0:
+        return size
+    return rounded(size, n)
+
+
+def _entries(matrix: Any, size: int, n: int) -> IntArray:
+    """Return (n, n) bytes that each position has for each other one. Raises InputError, keyed `file`."""
+    if matrix is None:
+        right = "add file: and a file of n rows of n numbers"
+        raise InputError([Fault("an all-to-all-v needs a matrix", right, ("file",))])
+    entries = checked_matrix(matrix, n)
+    if entries.sum(axis=1).max() > MAX_AMOUNT // size:
+        raise InputError(
+            [Fault(f"{size} B times the matrix is more than a rank can hold", "write less", ("size",))]
+        )
+    if not np.any(entries[~np.eye(n, dtype=np.bool_)]):
+        what = "the matrix sends nothing from one rank to another"
+        raise InputError([Fault(what, "write a number above 0", ("file",))])
+    return entries * size
 
 
 def rounded(size: int, n: int) -> int:
@@ -97,11 +130,6 @@ def _misfits(chosen: Algorithm, label: str, kind: str, n: int) -> list[Fault]:
     """Return what does not fit together: an algorithm and the number of its ranks."""
     faults = []
     what = f"{label} {kind}"
-    if chosen.power_of_two and n & (n - 1):
-        below = 1 << (n.bit_length() - 1)
-        others = ", ".join(name for name, other in ALGORITHMS[kind].items() if not other.power_of_two)
-        right = f"take {below} or {2 * below} ranks, or one of: {others}"
-        faults.append(Fault(f"{what} takes a power of two of ranks, not {n}", right, ("algorithm",)))
     if chosen.pairs and n > MAX_PAIRED:
         pairs = f"{what} has a message for each pair of {n} ranks"
         faults.append(Fault(pairs, f"up to {MAX_PAIRED} ranks fit in memory", ("ranks",)))

@@ -51,3 +51,44 @@ def pairwise(n: int, size: int) -> tuple[Move, ...]:
     return tuple(
         Move(position, peer, size // n, every(position * size + peer * (size // n))) for peer in peers
     )
+
+
+def scatter(n: int, size: int, *, root: int) -> tuple[Move, ...]:
+    """Return one round: the root sends every other position its block."""
+    dst = (root + np.arange(1, n)) % n
+    return (Move(np.full(n - 1, root), dst, size // n, every(dst * (size // n))),)
+
+
+def gather(n: int, size: int, *, root: int) -> tuple[Move, ...]:
+    """Return one round: every other position sends the root its block."""
+    src = (root + np.arange(1, n)) % n
+    return (Move(src, np.full(n - 1, root), size // n, every(src * (size // n))),)
+
+
+def send_recv(n: int, size: int) -> tuple[Move, ...]:
+    """Return one round: each position sends all it has to the next one."""
+    position = np.arange(n)
+    return (Move(position, (position + 1) % n, size, every(position * size)),)
+
+
+def all_to_all_v(n: int, size: int, *, matrix: IntArray) -> tuple[Move, ...]:
+    """Return one round: position i sends matrix[i, j] bytes to j, where that is not 0.
+
+    Bytes are counted in all positions' buffers one after the other, each of `size` bytes, its blocks in order.
+    """
+    src, dst = _pairs(n)
+    return (_sent(src, dst, size, matrix),)
+
+
+def pairwise_v(n: int, size: int, *, matrix: IntArray) -> tuple[Move, ...]:
+    """Return up to n − 1 rounds of the same: in round k position p sends to p + k and receives from p − k."""
+    position = np.arange(n)
+    rounds = [_sent(position, (position + k) % n, size, matrix) for k in range(1, n)]
+    return tuple(move for move in rounds if len(move.src))
+
+
+def _sent(src: IntArray, dst: IntArray, size: int, matrix: IntArray) -> Move:
+    before = np.cumsum(matrix, axis=1) - matrix
+    some = matrix[src, dst] > 0
+    src, dst = src[some], dst[some]
+    return Move(src, dst, matrix[src, dst], every(src * size + before[src, dst]))

@@ -14,8 +14,9 @@ from math import prod
 
 import numpy as np
 
-from fabricsim.collectives.move import FirstByte, Move, Parts
-from fabricsim.collectives.pipeline import Pieces
+from fabricsim.collectives.move import GRAIN, FirstByte, Move, Parts
+from fabricsim.collectives.pipeline import cut
+from fabricsim.errors import Fault, InputError
 from fabricsim.schedule import IntArray
 
 LineMoves = Callable[[int, int], tuple[Move, ...]]
@@ -74,8 +75,12 @@ class Share:
     size: int
 
 
-def shares(block: int, pieces: Pieces) -> list[Share]:
-    """Return the pieces of a block as shares."""
+def shares(block: int, count: int, key: str) -> list[Share]:
+    """Return a block in `count` shares. Raises InputError, about the option `key`, where it has fewer grains."""
+    if count > block // GRAIN:
+        what = f"{block} B of each rank make no {count} parts of {GRAIN} B or more"
+        raise InputError([Fault(what, "write a larger size", (key,))])
+    pieces = cut(0, block, count)
     return [
         Share(block, first, size)
         for first, size in zip(pieces.first.tolist(), pieces.size.tolist(), strict=True)
@@ -102,10 +107,9 @@ def along(
 
 def _lifted(move: Move, lines: IntArray, first: FirstByte) -> Move:
     """Return a move of one line as a move of all, row k of every line before row k + 1."""
+    src, dst = lines[:, move.src].T.reshape(-1), lines[:, move.dst].T.reshape(-1)
     # a line algorithm on whole blocks gives all messages of a round the same size and kind
-    return replace(
-        move, src=lines[:, move.src].T.reshape(-1), dst=lines[:, move.dst].T.reshape(-1), first=first
-    )
+    return replace(move, src=src, dst=dst, size=int(np.max(move.size)), first=first)
 
 
 def _scattered(

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypedDict
 
+from numpy.typing import NDArray
+
+from fabricsim.collectives.matrix import checked_matrix
 from fabricsim.errors import Fault, InputError
 
 
@@ -15,7 +18,8 @@ class Options(TypedDict, total=False):
     root: position in the ranks, from 0. chunks: into how many pieces a pipelined algorithm cuts what it sends. levels:
     names of levels, innermost first, that a hierarchical algorithm goes along. grid: its sides in their place,
     innermost first. stages: the algorithm along each level, or one for all. mode: of a reduction in switches, push or
-    pull.
+    pull. radix: k of a k-nomial tree. rings: how many there are in each of 1 or 2 directions. matrix: (n, n) how many
+    times `size` each position sends to each other one.
     """
 
     root: int | None
@@ -24,6 +28,10 @@ class Options(TypedDict, total=False):
     grid: Sequence[int] | None
     stages: Sequence[str] | str | None
     mode: str | None
+    radix: int | None
+    rings: int | None
+    directions: int | None
+    matrix: Sequence[Sequence[int]] | NDArray[Any] | None
 
 
 def check_root(root: Any, n: int) -> None:
@@ -67,6 +75,20 @@ def _mode(value: Any, n: int) -> None:
         raise InputError(f"{value!r} is not a mode", "write push or pull")
 
 
+def _radix(value: Any, n: int) -> None:
+    if not _whole(value) or value < 2:
+        raise InputError(f"{value!r} is not a radix", "write 2 or more")
+
+
+def _directions(value: Any, n: int) -> None:
+    if not _whole(value) or value not in (1, 2):
+        raise InputError(f"{value!r} is not a number of directions", "write 1 or 2")
+
+
+def _matrix(value: Any, n: int) -> None:
+    checked_matrix(value, n)
+
+
 def _whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -78,6 +100,10 @@ CHECKS: Final[Mapping[str, Callable[[Any, int], None]]] = MappingProxyType({
     "grid": _sides,
     "stages": _stages,
     "mode": _mode,
+    "radix": _radix,
+    "rings": _at_least_one("rings"),
+    "directions": _directions,
+    "matrix": _matrix,
 })  # fmt: skip
 """What each option has to be, given the number of ranks; raises InputError."""
 
@@ -88,6 +114,10 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType({
     "grid": "does not go along a grid",
     "stages": "has no stages",
     "mode": "has no modes",
+    "radix": "is no k-nomial tree",
+    "rings": "has no rings",
+    "directions": "goes no ring",
+    "matrix": "sends the same to everyone",
 })  # fmt: skip
 """What is said of an algorithm that does not take an option."""
 
@@ -102,5 +132,5 @@ def option_faults(stated: Mapping[str, Any], takes: Sequence[str], n: int, what:
         try:
             CHECKS[key](value, n)
         except InputError as error:
-            faults += [Fault(fault.what, fault.right, (key,)) for fault in error.faults]
+            faults += [Fault(fault.what, fault.right, fault.key or (key,)) for fault in error.faults]
     return faults

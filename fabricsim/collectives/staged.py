@@ -21,14 +21,13 @@ import fabricsim.collectives.doubling as doubling
 import fabricsim.collectives.ring as ring
 from fabricsim.collectives.grid import Grid, LineMoves, Share, along, exchange_along, overlapped, shares
 from fabricsim.collectives.move import Move
-from fabricsim.collectives.pipeline import cut
 
 STAGES: Final[Mapping[str, Mapping[str, LineMoves]]] = MappingProxyType({
     "reduce-scatter": {
-        "ring": ring.reduce_scatter, "direct": direct.reduce_scatter, "halving-doubling": doubling.reduce_scatter,
+        "ring": ring.one_reduce_scatter, "direct": direct.reduce_scatter, "halving-doubling": doubling.reduce_scatter,
     },
     "all-gather": {
-        "ring": ring.all_gather, "direct": direct.all_gather, "halving-doubling": doubling.all_gather,
+        "ring": ring.one_all_gather, "direct": direct.all_gather, "halving-doubling": doubling.all_gather,
     },
     "all-to-all": {"direct": direct.all_to_all, "pairwise": direct.pairwise},
 })  # fmt: skip
@@ -69,7 +68,7 @@ def _all_to_all(grid: Grid, order: Sequence[int], share: Share) -> Stages:
 
 def _hierarchical(carried: Carried) -> Callable[..., tuple[Move, ...]]:
     def moves(n: int, size: int, *, grid: Grid, chunks: int | None) -> tuple[Move, ...]:
-        pieces = shares(size // n, cut(0, size // n, chunks or 1))
+        pieces = shares(size // n, chunks or 1, "chunks")
         return _pipelined([carried(grid, range(len(grid.sides)), share) for share in pieces])
 
     return moves
@@ -78,7 +77,7 @@ def _hierarchical(carried: Carried) -> Callable[..., tuple[Move, ...]]:
 def _multi_dimensional(carried: Carried) -> Callable[..., tuple[Move, ...]]:
     def moves(n: int, size: int, *, grid: Grid, chunks: int | None) -> tuple[Move, ...]:
         dims = len(grid.sides)
-        pieces = shares(size // n, cut(0, size // n, dims * (chunks or 1)))
+        pieces = shares(size // n, dims * (chunks or 1), "chunks" if chunks else "size")
         orders = [np.roll(range(dims), -turn).tolist() for turn in range(dims)]
         batches = []
         for first in range(0, len(pieces), dims):

@@ -27,6 +27,11 @@ def all_reduce(
     return (_everyone(n, switches, cut(0, size, min(len(switches), size // GRAIN))),)
 
 
+def barrier(n: int, size: int, *, switches: IntArray) -> tuple[Move, ...]:
+    """Return one round: word of arrival meets in one switch, and leave to go on comes back."""
+    return (_everyone(n, switches, Pieces(*_whole(size))),)
+
+
 def reduce_scatter(n: int, size: int, *, switches: IntArray) -> tuple[Move, ...]:
     """Return one round: each rank pulls its block of the sum, its own addend among them."""
     return (_move([_owned(n, size // n, switches, Pieces(*_whole(size // n)), pull=True)]),)

@@ -118,6 +118,22 @@ def broadcast(n: int, size: int, *, root: int, chunks: int | None) -> tuple[Move
     )
 
 
+def reduce(n: int, size: int, *, root: int, chunks: int | None) -> tuple[Move, ...]:
+    """Return levels + chunks rounds: two trees over all other positions add up, and their roots send to the root.
+
+    chunks: into how many pieces each tree's half of the data is cut.
+    """
+    trees = double_tree(n - 1)
+    src = [_after(root, np.concatenate([[tree.root], tree.child]), n) for tree in trees]
+    dst = [np.concatenate([[root], _after(root, tree.parent, n)]) for tree in trees]
+    lag = [np.concatenate([[tree.levels], tree.height]) for tree in trees]
+    edges = np.repeat([0, 1], n - 1)
+    up = np.ones(len(edges), np.bool_)
+    return pipelined(
+        np.concatenate(src), np.concatenate(dst), np.concatenate(lag), edges, _halves(size, chunks), up
+    )
+
+
 def _after(root: int, position: IntArray, n: int) -> IntArray:
     """Return the positions of a tree over all but the root, which is counted first."""
     return (root + 1 + position) % n

@@ -186,6 +186,148 @@ def broadcast(
     )
 
 
+def all_to_all_v(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+    **options: Unpack[Options],
+) -> Collective:
+    """Return the all-to-all in which rank i sends rank j matrix[i][j] times `size`.
+
+    size: of a unit of the matrix, such as "1 KiB". algorithm: one of ALGORITHMS["all-to-all-v"].
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "all-to-all-v",
+        parse_size(size),
+        algorithm,
+        ranks,
+        options,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
+
+
+def reduce(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+    **options: Unpack[Options],
+) -> Collective:
+    """Return the reduce of `size`: the root ends with the sum of all ranks' data.
+
+    size: of the data, such as "256 MiB". algorithm: one of ALGORITHMS["reduce"].
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "reduce", parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
+    )
+
+
+def scatter(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+    **options: Unpack[Options],
+) -> Collective:
+    """Return the scatter of `size`: every rank ends with its block of the root's data.
+
+    size: of all blocks together, such as "256 MiB". algorithm: one of ALGORITHMS["scatter"].
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "scatter", parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
+    )
+
+
+def gather(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+    **options: Unpack[Options],
+) -> Collective:
+    """Return the gather of `size`: the root ends with every rank's block.
+
+    size: of all blocks together, such as "256 MiB". algorithm: one of ALGORITHMS["gather"].
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "gather", parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
+    )
+
+
+def send_recv(
+    size: str,
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+    **options: Unpack[Options],
+) -> Collective:
+    """Return the exchange in which every rank sends `size` to the next one and receives from the one before.
+
+    size: of each message, such as "64 MiB". algorithm: one of ALGORITHMS["send-recv"].
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "send-recv",
+        parse_size(size),
+        algorithm,
+        ranks,
+        options,
+        name,
+        parse_time(start),
+        tuple(after),
+        barrier,
+    )
+
+
+def wait_for_all(
+    size: str = "16 B",
+    *,
+    algorithm: str | None = None,
+    ranks: Ranks | None = None,
+    name: str | None = None,
+    start: str = "0 s",
+    after: Iterable[str] = (),
+    barrier: bool = False,
+    **options: Unpack[Options],
+) -> Collective:
+    """Return the barrier: no rank goes on before all have come.
+
+    size: of each word of arrival. algorithm: one of ALGORITHMS["barrier"].
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    """
+    return Collective(
+        "barrier", parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
+    )
+
+
 def ring_all_reduce(ranks: Ranks | int, size: str) -> Schedule:
     """Return the Schedule of one ring all-reduce over `ranks`, a list or how many. Raises InputError."""
     return Schedule((all_reduce(size, algorithm="ring").on(ranks),))

@@ -6,17 +6,19 @@ type, redop, root) and, per placement, `  %7s  %6s  %6s  %6s` (time, algbw, busb
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
+from fabricsim.formats.measured import TESTS
 from fabricsim.report.names import plain
 from fabricsim.result import OperationResult, Result
 
 ELEMENT_BYTES: Final = 4
 """Bytes per element of the type the table states, `float`; the nccl-tests default."""
 
-_TESTS: Final[Mapping[str, str]] = {"all-to-all": "alltoall"}
-_COUNT_PER_RANK: Final = frozenset({"all-gather", "reduce-scatter", "all-to-all", "gather", "scatter"})
+_COUNT_PER_RANK: Final = frozenset({
+    "all-gather", "reduce-scatter", "all-to-all", "all-to-all-v", "gather", "scatter",
+})  # fmt: skip
 _REDUCING: Final = frozenset({"all-reduce", "reduce-scatter", "reduce"})
 _ROOTED: Final = frozenset({"broadcast", "reduce", "gather", "scatter"})
 _NEEDED: Final = ("size_B", "completion_time_s", "algbw_Bps", "busbw_Bps")
@@ -41,7 +43,7 @@ def nccl_table(results: Result | Sequence[Result]) -> str | None:
     rows = [operation for operation in found if operation is not None]
     if not rows or len(rows) < len(points) or len({row.kind for row in rows}) > 1:
         return None
-    test = _TESTS.get(rows[0].kind, rows[0].kind.replace("-", "_")) + "_perf"
+    test = TESTS.get(rows[0].kind, rows[0].kind.replace("-", "_")) + "_perf"
     body = [*_preamble(points[0], rows, test), *_HEAD, *(_row(row) for row in rows), *_footer(rows, test)]
     return "\n".join(body) + "\n"
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
+from fabricsim.collectives.move import GRAIN
 from fabricsim.errors import InputError
 from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
 from fabricsim.scenario.failures import Breakage
@@ -79,11 +80,24 @@ class CollectiveEntry(EntryPart):
         None, description="the algorithm along each level, or one for all"
     )
     mode: Literal["push", "pull"] | None = Field(None, description="how switches reduce: SHARP, or NVLS")
+    radix: Annotated[int, Field(ge=2)] | None = Field(None, description="k of a k-nomial tree; 2 by default")
+    rings: Count | None = Field(None, description="rings without a channel in common, in each direction")
+    directions: Literal[1, 2] | None = Field(None, description="whether rings go one way, or both")
+    file: Name | None = Field(
+        None, description="matrix of an all-to-all-v; [i][j] times `size` goes from i to j"
+    )
 
     @property
     def kind(self) -> str:
         """Which collective it is."""
         return self.collective
+
+
+class BarrierEntry(CollectiveEntry):
+    """workload: a barrier; size of each word of arrival."""
+
+    collective: Literal["barrier"]
+    size: PositiveSize = GRAIN
 
 
 class PatternEntry(EntryPart):
@@ -131,7 +145,9 @@ def entry_class(value: Mapping[str, Any]) -> type[CollectiveEntry] | type[Patter
         raise InputError("has both a collective and a pattern", "make two entries of it")
     if not has:
         raise InputError("has neither a collective nor a pattern", "add one, as in collective: all-reduce")
-    return CollectiveEntry if has == ["collective"] else PatternEntry
+    if has == ["pattern"]:
+        return PatternEntry
+    return BarrierEntry if value["collective"] == "barrier" else CollectiveEntry
 
 
 def _entry(value: object) -> CollectiveEntry | PatternEntry:
@@ -150,7 +166,7 @@ def _topology(value: object) -> object:
     return value
 
 
-Entry = Annotated[CollectiveEntry | PatternEntry, BeforeValidator(checked(_entry))]
+Entry = Annotated[CollectiveEntry | BarrierEntry | PatternEntry, BeforeValidator(checked(_entry))]
 
 
 class ScenarioPart(Part):

@@ -96,14 +96,14 @@ def _operation(entry: Entry, fabric: Fabric, seed: int, base: Path) -> Operation
     faults.raise_if_any()
     name = entry.name or entry.kind
     stated = {key: getattr(entry, key) for key in entry.model_fields_set - _NOT_PASSED}
-    if isinstance(entry, CollectiveEntry):
-        return collective(name, entry.kind, entry.algorithm, ranks, entry.size, fabric=fabric, **stated)
-    if entry.load is not None:
-        stated["injection"] = injection(fabric, ranks)
     if "file" in stated:
         with faults.at("file"):
             stated["matrix"] = read_matrix(base / stated.pop("file"))
         faults.raise_if_any()
+    if isinstance(entry, CollectiveEntry):
+        return collective(name, entry.kind, entry.algorithm, ranks, entry.size, fabric=fabric, **stated)
+    if entry.load is not None:
+        stated["injection"] = injection(fabric, ranks)
     return pattern(name, entry.kind, ranks, entry.size, seed=seed, fabric=fabric, **stated)
 
 

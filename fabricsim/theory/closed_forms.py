@@ -9,7 +9,7 @@ channel and alpha holds all that a message takes beyond its bytes: latency, dela
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log2, prod
+from math import ceil, log2, prod
 
 # -- rings: Patarasuk and Yuan, JPDC 69 (2009) -------------------------------------------------------------
 
@@ -53,6 +53,55 @@ def recursive_half_s(n: int, size: float, bandwidth: float, alpha: float) -> flo
 def halving_doubling_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
     """Return 2 log2 n · α + 2(n − 1)/n · S/B."""
     return 2 * recursive_half_s(n, size, bandwidth, alpha)
+
+
+def folded_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return the time of a halving-doubling all-reduce of any n: 2(α + S/B) more where n is no power of two.
+
+    The positions beyond p = 2^⌊log2 n⌋ first send all they have to a neighbour, and get all of the sum in the end.
+    """
+    p = 1 << (n.bit_length() - 1)
+    fold = 2 * (alpha + size / bandwidth) if p < n else 0.0
+    return halving_doubling_all_reduce_s(p, size, bandwidth, alpha) + fold
+
+
+def folded_doubling_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return the time of a recursive-doubling all-reduce of any n: two rounds more where n is no power of two."""
+    p = 1 << (n.bit_length() - 1)
+    return (log2(p) + 2 * (p < n)) * (alpha + size / bandwidth)
+
+
+# -- any n in ⌈log2 n⌉ rounds: Bruck et al., IEEE TPDS 8 (1997) --------------------------------------------------
+
+
+def bruck_half_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return ⌈log2 n⌉·α + (n − 1)/n · S/B: an all-gather or reduce-scatter."""
+    return ceil(log2(n)) * alpha + (n - 1) / n * size / bandwidth
+
+
+def bruck_all_to_all_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return ⌈log2 n⌉·α + c/n · S/B, where c counts the bits of all distances 1 … n − 1: every block's hops."""
+    hops = sum(far.bit_count() for far in range(1, n))
+    return ceil(log2(n)) * alpha + hops / n * size / bandwidth
+
+
+# -- with a root: k-nomial trees, a message's channel of its own to each child ---------------------------------
+
+
+def k_nomial_broadcast_s(n: int, size: float, bandwidth: float, alpha: float, radix: int = 2) -> float:
+    """Return ⌈log_k n⌉·(α + S/B), a broadcast down a k-nomial tree in one piece.
+
+    A reduce up the tree takes as long where n is a power of k, else at most as long: leaves begin at once.
+    """
+    rounds = 0
+    while radix**rounds < n:
+        rounds += 1
+    return rounds * (alpha + size / bandwidth)
+
+
+def binomial_scatter_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return log2 n · α + (n − 1)/n · S/B, a scatter or gather on a binomial tree; n a power of two."""
+    return recursive_half_s(n, size, bandwidth, alpha)
 
 
 # -- stages along the dimensions of a grid: Cho et al., BlueConnect, MLSys 2019; Sack and Gropp, ACM TOPC 1 (2015) --

@@ -5,10 +5,10 @@ operation's name, so that two entries of a workload differ and each is the same 
 choose come from the seed and the layer, so that what is dispatched comes back.
 """
 
+from fabricsim.collectives.matrix import read_matrix
 from fabricsim.traffic.binding import injection, pattern
 from fabricsim.traffic.catalogue import PATTERNS
 from fabricsim.traffic.draw import Choices
-from fabricsim.traffic.matrix import read_matrix
 from fabricsim.traffic.value import (
     Pattern,
     bit_reversal,

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fabricsim.collectives import ALGORITHMS, collective
+from fabricsim.errors import InputError
 from fabricsim.schedule import Operation, Schedule
 from tests.collectives.test_data_movement import sides
 
@@ -20,6 +21,13 @@ POWER = st.integers(1, 6).map(lambda k: 1 << k)
 
 def log2(n: int) -> int:
     return n.bit_length() - 1
+
+
+def rounds_up(n: int) -> int:
+    return (n - 1).bit_length()
+
+
+DOUBLING = ("recursive-doubling", "halving-doubling", "recursive-halving")
 
 
 def steps(n: int) -> int:
@@ -59,6 +67,10 @@ COUNTS: dict[tuple[str, str], tuple[Callable[[int], int], Callable[[int], int]]]
     ("all-gather", "halving-doubling"): (log2, lambda n: n - 1),
     ("reduce-scatter", "halving-doubling"): (log2, lambda n: n - 1),
     ("reduce-scatter", "recursive-halving"): (log2, lambda n: n - 1),
+    ("all-gather", "bruck"): (rounds_up, lambda n: n - 1),
+    ("reduce-scatter", "bruck"): (rounds_up, lambda n: n - 1),
+    ("all-to-all", "bruck"): (rounds_up, lambda n: sum(far.bit_count() for far in range(1, n))),
+    ("send-recv", "direct"): (lambda n: 1, lambda n: n),
     ("all-reduce", "hierarchical"): (lambda n: 2 * steps(n), lambda n: 2 * (n - 1)),
     ("all-gather", "hierarchical"): (lambda n: steps(n), lambda n: n - 1),
     ("reduce-scatter", "hierarchical"): (lambda n: steps(n), lambda n: n - 1),
@@ -67,10 +79,15 @@ COUNTS: dict[tuple[str, str], tuple[Callable[[int], int], Callable[[int], int]]]
         lambda n: sum(n - n // side for side in sides(n)),
     ),
 }
-PIPELINED = {("all-reduce", "tree"), ("broadcast", "ring"), ("broadcast", "tree")}
+ROOTED = {(kind, name) for kind in ("broadcast", "reduce", "scatter", "gather") for name in ALGORITHMS[kind]}
+TREES = {
+    ("all-reduce", "tree"),
+    ("all-reduce", "k-nomial"),
+    *((("barrier", name)) for name in ALGORITHMS["barrier"]),
+}
+BY_MATRIX = {("all-to-all-v", name) for name in ALGORITHMS["all-to-all-v"]}
 IN_SWITCHES = {
-    ("all-reduce", "in-network"), ("reduce-scatter", "in-network"),
-    ("all-gather", "multicast"), ("broadcast", "multicast"),
+    ("all-reduce", "in-network"), ("reduce-scatter", "in-network"), ("all-gather", "multicast"),
 }  # fmt: skip
 SIDE_BY_SIDE = {
     (kind, "multi-dimensional") for kind in ("all-reduce", "all-gather", "reduce-scatter", "all-to-all")
@@ -78,7 +95,7 @@ SIDE_BY_SIDE = {
 
 
 def test_every_algorithm_is_counted() -> None:
-    assert COUNTS.keys() | PIPELINED | SIDE_BY_SIDE | IN_SWITCHES == {
+    assert COUNTS.keys() | ROOTED | TREES | BY_MATRIX | SIDE_BY_SIDE | IN_SWITCHES == {
         (kind, name) for kind, names in ALGORITHMS.items() for name in names
     }
 
@@ -86,7 +103,7 @@ def test_every_algorithm_is_counted() -> None:
 @pytest.mark.parametrize(("kind", "algorithm"), COUNTS)
 @given(data=st.data())
 def test_rounds_and_bytes_per_rank(kind: str, algorithm: str, data: st.DataObject) -> None:
-    n = data.draw(POWER if ALGORITHMS[kind][algorithm].power_of_two else ANY)
+    n = data.draw(POWER if algorithm in DOUBLING else ANY)
     operation = made(kind, algorithm, n)
     rounds, blocks = COUNTS[kind, algorithm]
     assert operation.round_count == rounds(n)
@@ -161,6 +178,126 @@ def test_pairwise_rounds_are_permutations_and_meet_every_pair_once(n: int) -> No
         if n & (n - 1) == 0:
             assert np.array_equal(r.dst[r.dst], r.src)  # partners swap
     assert len(pairs) == n * (n - 1)
+
+
+# -- positions that are no power of two ----------------------------------------------------------------------
+
+
+@given(n=ANY)
+def test_positions_beyond_a_power_of_two_take_two_rounds_more(n: int) -> None:
+    p = 1 << log2(n)
+    fold = 2 * (p < n)
+    for kind, algorithm, rounds in (
+        ("all-reduce", "recursive-doubling", log2(n)),
+        ("all-reduce", "halving-doubling", 2 * log2(n)),
+        ("all-gather", "recursive-doubling", log2(n)),
+        ("reduce-scatter", "recursive-halving", log2(n)),
+    ):
+        operation = made(kind, algorithm, n)
+        assert operation.round_count == rounds + fold
+    for algorithm, each in (("recursive-doubling", log2(n)), ("halving-doubling", 2 * (p - 1) / p)):
+        operation = made("all-reduce", algorithm, n, grains=p)
+        assert operation.payload == round((p * each + 2 * (n - p)) * operation.size)
+
+
+# -- trees of any radix, and what has a root ------------------------------------------------------------------
+
+
+@given(n=ANY, radix=st.integers(2, 6), data=st.data())
+def test_a_k_nomial_tree_takes_the_logarithm_of_rounds(n: int, radix: int, data: st.DataObject) -> None:
+    root = data.draw(st.integers(0, n - 1))
+    rounds = next(k for k in range(1, 8) if radix**k >= n)
+    for kind in ("broadcast", "reduce"):
+        operation = made(kind, "k-nomial", n, root=root, radix=radix)
+        assert (operation.round_count, operation.messages) == (rounds, n - 1)
+        assert operation.payload == (n - 1) * operation.size
+        assert (
+            max(np.bincount(r.src if kind == "broadcast" else r.dst).max() for r in operation.rounds) < radix
+        )
+    assert made("all-reduce", "k-nomial", n, radix=radix).round_count == 2 * rounds
+    scatter, gather = (made(kind, "k-nomial", n, root=root, radix=radix) for kind in ("scatter", "gather"))
+    for there, back in zip(scatter.rounds, reversed(gather.rounds), strict=True):
+        assert np.array_equal(there.src, back.dst)
+        assert np.array_equal(there.size, back.size)
+    out = sent_by_rank(scatter)
+    assert out[root] == scatter.size - scatter.size // n  # all blocks but its own
+
+
+@given(n=ANY, data=st.data())
+def test_a_direct_scatter_is_one_round(n: int, data: st.DataObject) -> None:
+    root = data.draw(st.integers(0, n - 1))
+    (only,) = made("scatter", "direct", n, root=root).rounds
+    assert sorted(only.dst.tolist()) == [rank for rank in range(n) if rank != root]
+    assert set(only.src.tolist()) == {root}
+    (back,) = made("gather", "direct", n, root=root).rounds
+    assert np.array_equal(back.src, only.dst)
+
+
+@given(n=ANY, chunks=st.integers(1, 9), data=st.data())
+def test_reducing_is_broadcasting_backwards(n: int, chunks: int, data: st.DataObject) -> None:
+    root = data.draw(st.integers(0, n - 1))
+    for algorithm in ("ring", "tree"):
+        there, back = (
+            made(kind, algorithm, n, 24, root=root, chunks=chunks) for kind in ("broadcast", "reduce")
+        )
+        assert back.round_count == there.round_count
+        assert back.payload == there.payload
+        assert np.array_equal(sent_by_rank(back), _by_rank(there, "dst"))
+
+
+# -- several rings ----------------------------------------------------------------------------------------------
+
+
+def strides(operation: Operation, n: int) -> list[int]:
+    (first,) = {tuple(np.unique((r.dst - r.src) % n).tolist()) for r in operation.rounds}
+    return list(first)
+
+
+def test_rings_have_no_channel_in_common() -> None:
+    assert strides(made("all-reduce", "ring", 8, directions=2), 8) == [1, 7]
+    assert strides(made("all-reduce", "ring", 8, 4, rings=2, directions=2), 8) == [1, 3, 5, 7]
+    assert strides(made("all-gather", "ring", 9, rings=3), 9) == [1, 2, 4]
+    for r in made("all-reduce", "ring", 8, grains=4, rings=2, directions=2).rounds:
+        pairs = set(zip(r.src.tolist(), r.dst.tolist(), strict=True))
+        assert len(pairs) == 4 * 8  # each channel once
+        assert set(r.size.tolist()) == {16}
+        assert r.repeat == 7
+
+
+def test_more_rings_than_there_are_is_an_error() -> None:
+    with pytest.raises(InputError, match=r"8 ranks have 2 rings .* write up to 2"):
+        made("all-reduce", "ring", 8, rings=3)
+    with pytest.raises(InputError, match="no second way around"):
+        made("all-reduce", "ring", 2, directions=2)
+
+
+# -- what each rank sends differs -----------------------------------------------------------------------------
+
+
+def test_an_all_to_all_v_sends_its_matrix() -> None:
+    rows = [[5, 1, 0], [2, 0, 3], [0, 0, 0]]
+    for algorithm in ("direct", "pairwise"):
+        operation = collective("x", "all-to-all-v", algorithm, range(3), 10, matrix=rows)
+        sent = {
+            (s, d): b
+            for r in operation.rounds
+            for s, d, b in zip(r.src.tolist(), r.dst.tolist(), r.size.tolist(), strict=True)
+        }
+        assert sent == {(0, 1): 10, (1, 0): 20, (1, 2): 30}
+        assert (operation.size, operation.asked) == (
+            60,
+            60,
+        )  # what the largest rank has, its own block included
+    with pytest.raises(InputError, match="needs a matrix"):
+        collective("x", "all-to-all-v", None, range(3), 10)
+    with pytest.raises(InputError, match="the matrix is 3 × 3; write 4 rows"):
+        collective("x", "all-to-all-v", None, range(4), 10, matrix=rows)
+
+
+def test_a_barrier_counts_no_bandwidth() -> None:
+    operation = collective("x", "barrier", None, range(9), 16)
+    assert operation.bus_factor is None
+    assert (operation.round_count, operation.messages, operation.size) == (4, 4 * 9, 16)
 
 
 # -- pipelines ----------------------------------------------------------------------------------------------

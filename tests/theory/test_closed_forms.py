@@ -60,6 +60,62 @@ def test_a_chain_takes_one_step_per_piece_and_hop(n: int, chunks: int) -> None:
     assert walked == pytest.approx(forms.chain_broadcast_s(n, size, B, ALPHA, chunks), rel=1e-12)
 
 
+ANY_N: dict[tuple[str, str], Form] = {
+    ("all-reduce", "halving-doubling"): forms.folded_all_reduce_s,
+    ("all-reduce", "recursive-doubling"): forms.folded_doubling_all_reduce_s,
+    ("all-gather", "bruck"): forms.bruck_half_s,
+    ("reduce-scatter", "bruck"): forms.bruck_half_s,
+    ("all-to-all", "bruck"): forms.bruck_all_to_all_s,
+    ("all-reduce", "ring"): forms.ring_all_reduce_s,
+    ("all-gather", "ring"): forms.ring_half_s,
+    ("all-to-all", "direct"): forms.direct_half_s,
+    ("broadcast", "k-nomial"): forms.k_nomial_broadcast_s,
+    ("scatter", "direct"): forms.direct_half_s,
+    ("gather", "direct"): forms.direct_half_s,
+}
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), ANY_N)
+def test_forms_of_any_number_of_ranks(kind: str, algorithm: str) -> None:
+    for n in range(2, 27):
+        size = n * 16 * 64
+        walked = on_channels_of_their_own(kind, algorithm, n, size)
+        # data that does not divide into 2, 4, 8, 16 parts is cut to whole grains
+        near = 1e-12 if algorithm != "halving-doubling" else 16 * 16 / size
+        assert walked == pytest.approx(ANY_N[kind, algorithm](n, size, B, ALPHA), rel=near), n
+
+
+@pytest.mark.parametrize("radix", [2, 3, 5])
+def test_k_nomial_trees_of_any_radix(radix: int) -> None:
+    for n in range(2, 40):
+        size = n * 16 * 10
+        walked = on_channels_of_their_own("broadcast", "k-nomial", n, size, radix=radix)
+        told = forms.k_nomial_broadcast_s(n, size, B, ALPHA, radix)
+        assert walked == pytest.approx(told, rel=1e-12)
+        summed = on_channels_of_their_own("reduce", "k-nomial", n, size, radix=radix)
+        assert (
+            summed == pytest.approx(told, rel=1e-12)
+            if n in (radix, radix**2, radix**3)
+            else summed <= told * 1.001
+        )
+
+
+@pytest.mark.parametrize("n", [2, 4, 8, 64])
+def test_a_binomial_scatter_halves_what_it_sends(n: int) -> None:
+    size = n * 16 * 10
+    for kind in ("scatter", "gather"):
+        walked = on_channels_of_their_own(kind, "k-nomial", n, size)
+        assert walked == pytest.approx(forms.binomial_scatter_s(n, size, B, ALPHA), rel=1e-12)
+
+
+@pytest.mark.parametrize(("rings", "directions"), [(1, 2), (2, 1), (2, 2)])
+def test_rings_side_by_side_divide_the_time(rings: int, directions: int) -> None:
+    n, count = 8, rings * directions
+    size = n * 16 * 12
+    walked = on_channels_of_their_own("all-reduce", "ring", n, size, rings=rings, directions=directions)
+    assert walked == pytest.approx(forms.ring_all_reduce_s(n, size / count, B, ALPHA), rel=1e-12)
+
+
 GRIDS = [[2, 3], [4, 4], [3, 5, 2], [8, 8, 4], [7], [2, 2, 2, 2]]
 
 
