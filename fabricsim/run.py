@@ -20,7 +20,7 @@ import numpy as np
 from fabricsim.budget import Budget, check_budget, estimate, estimate_flows
 from fabricsim.code_version import code_version
 from fabricsim.collectives import Collective
-from fabricsim.engines import ENGINES, KERNELS, kernel_for, refuse_unbuilt
+from fabricsim.engines import ENGINES, KERNELS, kernel_for
 from fabricsim.engines.choice import engine_for
 from fabricsim.engines.flow.engine import solver_for
 from fabricsim.errors import Fault, InputError, UsageError, close_match
@@ -237,7 +237,6 @@ def plan(job: Job) -> dict[str, Any]:
     """Return what will run: engine, order, algorithm, levels crossed and bytes per level, and what it will cost."""
     if job.engine == "flow":
         return _flow_plan(job)
-    refuse_unbuilt(job.schedule)
     messages = job.schedule.messages
     paths = routes(job.fabric, messages, job.routing, job.model, job.seed)
     packets = -(-messages.size // job.model.mtu)

@@ -14,12 +14,12 @@ from fabricsim.engines.flow import SOLVERS, flow
 from fabricsim.engines.kernels.choice import choose, simulate_arrays
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record, metrics, model_text, operation_results, run_digest, tables
-from fabricsim.errors import InputError, SimulationError
+from fabricsim.errors import SimulationError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
 from fabricsim.result import Result
-from fabricsim.routing import Routes, Routing, channel_busy_ps, path_ps, routes
+from fabricsim.routing import Routes, Routing, carried_once, channel_busy_ps, path_ps, routes
 from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.theory.bounds import ideal_time_ps
 from fabricsim.units import format_time
@@ -29,14 +29,6 @@ PACKET_KERNELS: Final[Mapping[str, Callable[[Fabric, Schedule, Routes, Failures,
     "numpy": simulate_arrays,
 }
 """What moves the packets, by name; where both apply they agree to the picosecond."""
-
-
-def refuse_unbuilt(schedule: Schedule) -> None:
-    """Raise InputError for what no kernel moves yet: messages that meet in switches."""
-    for op in schedule.operations:
-        if op.meets:
-            what = f"{op.name!r}: the packet kernels do not run reduction and multicast in switches"
-            raise InputError(what, "write it as rounds of messages")
 
 
 def kernel_for(
@@ -66,13 +58,12 @@ def packet(
     Raises InputError if two ranks that talk have no path, StallError if nothing moves any more before the
     last delivery, SimulationError if the outcome beats the lower bound.
     """
-    refuse_unbuilt(schedule)
     check_lanes(schedule, model.lanes)
     paths = routes(fabric, schedule.messages, routing, model, seed)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
     record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed)
     # a schedule's own start offsets shorten nothing: the bound counts from the first start
-    busy = channel_busy_ps(fabric, schedule.messages, paths, model)
+    busy = channel_busy_ps(fabric, schedule.messages, carried_once(schedule.messages, paths), model)
     ideal = ideal_time_ps(busy, path_ps(fabric, paths))
     numbers = metrics(schedule, record, ideal)
     _check_bound(numbers)

@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from fabricsim.engines.gates import Gate
 from fabricsim.engines.kernel import Kernel
 from fabricsim.engines.paths import FixedPaths
 from fabricsim.engines.ports import RELEASE, Packet, Port, Wiring
@@ -19,7 +20,8 @@ from fabricsim.engines.queues import Hooks, Node, QueuedPort
 from fabricsim.engines.record import Extras, Record
 from fabricsim.engines.recovery import RECOVERIES, Ends, Recovery, Verdict
 from fabricsim.engines.retry import RetryPort
-from fabricsim.engines.senders import FLOWS, Flow, Puller, Source
+from fabricsim.engines.rooms import Rooms
+from fabricsim.engines.senders import FLOWS, Flow, Granted, Puller, Source
 from fabricsim.engines.waiting import waits_for
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -47,6 +49,8 @@ class FeedbackKernel(Kernel):
         self.unsent = list(self.packets)
         self.gone = bytearray(self.first_packet[-1])
         self.newest = [-1] * len(self.packets)
+        self.rooms = Rooms(model.open_meetings)
+        self.sums = model.open_sums if model.open_sums is not None else max(self.packets, default=0)
         self.lossy = model.buffer is not None and model.flow_control != "credits"
         self.answers = self.lossy or model.sender.kind in ("window", "dctcp")
         self.dropped_packets = self.duplicates = self.discarded = self.reordered = 0
@@ -68,7 +72,7 @@ class FeedbackKernel(Kernel):
     def _port(self, wiring: Wiring) -> Port:
         node = self.nodes.setdefault(int(self.fabric.channel_src[wiring.channel]), Node(self.model.queueing))
         hooks = Hooks(
-            self._arrived,
+            self.receive,
             self._left,
             self._drop,
             lambda p: self.paths.onward(p),
@@ -89,8 +93,11 @@ class FeedbackKernel(Kernel):
         model = self.model
         rate = self._rate(self._ends_of(message, 0))
         source = Source(model, self.size[message], rate, self._timer, partial(self._wake, message))
-        self.flows[message] = FLOWS[model.sender.kind](source)
         self.recoveries[message] = self._recovery(message)
+        if self.meeting[message] >= 0:
+            self.flows[message] = Granted(source, self._room(self.meeting[message], self.dst[message]))
+            return
+        self.flows[message] = FLOWS[model.sender.kind](source)
         if model.sender.kind == "pull":
             into = self._rate(self._ends_of(message, -1))
             self.pullers.setdefault(self.dst[message], Puller(model, into, self._timer))
@@ -108,8 +115,8 @@ class FeedbackKernel(Kernel):
     def _ends_of(self, message: int, end: int) -> list[int]:
         """Return the channels that a message's paths begin with (end 0) or end with (end −1), ascending."""
         first = self.first_path[message]
-        starts = self.routes.starts[first : first + self.path_count[message] + 1]
-        where = starts[:-1] if end == 0 else starts[1:] - 1
+        last = first + self.path_count[message]
+        where = self.path_starts[first:last] if end == 0 else [e - 1 for e in self.path_ends[first:last]]
         found: list[int] = np.unique(self.routes.channels[where]).tolist()
         return found
 
@@ -173,6 +180,38 @@ class FeedbackKernel(Kernel):
                 self._tell(self.after_sent[message])
                 self._finish_one()
         self.recoveries[message].left(packet.id - self.first_packet[message])
+
+    # -- meetings -----------------------------------------------------------------------------------
+
+    def _room(self, meeting: int, switch: int) -> int:
+        """Return how many packets of a meeting may be on their way before the first sum: none until it is open."""
+        return self.sums if self.rooms.enter(switch, meeting) else 0
+
+    def summed(self, meeting: int, index: int) -> None:
+        """Know that a packet of a meeting has come together: its sources may send one more, or another one opens."""
+        super().summed(meeting, index)
+        self._grant(meeting, 1)
+        legs = self.trees.legs_up[meeting]
+        if self.summed_packets[meeting] == self.packets[legs[0]]:
+            following = self.rooms.leave(self.dst[legs[0]], meeting)
+            if following is not None:
+                self._grant(following, self.sums)
+
+    def _grant(self, meeting: int, packets: int) -> None:
+        """Tell the sources of a meeting that they may send more; those that have not begun will see for themselves."""
+        for leg in self.trees.legs_up[meeting]:
+            if leg in self.flows:
+                path = self.first_path[leg]
+                back = self.paths.answer_ps(self.path_starts[path], int(self.routes.starts[path + 1]))
+                self._later(back, self.first_packet[leg], partial(self._granted, leg, packets))
+
+    def _granted(self, leg: int, packets: int, _: object) -> None:
+        self.flows[leg].pulled(packets)
+
+    def forward(self, packet: Packet) -> None:
+        """Put a packet of a tree into the queue of its port; it holds no buffer, but the switch's own memory."""
+        packet.via, packet.gate, packet.marked = None, Gate(), False
+        self.paths.onward(packet).accept(packet, int(self.env.now))
 
     def _resend(self, packet: Packet) -> None:
         self._launch(packet.message, packet.id - self.first_packet[packet.message], int(self.env.now))

@@ -7,7 +7,7 @@ completions; releases and timers; then the sources put what has become ready int
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,6 +16,7 @@ import simpy
 
 from fabricsim.engines.ports import COMPLETION, FAULT, PICK, RELEASE, Bell, Packet, Port, Wiring
 from fabricsim.engines.record import Record
+from fabricsim.engines.trees import Trees
 from fabricsim.errors import StallError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -47,6 +48,8 @@ class Kernel:
         self.messages = schedule.messages
         self._columns()
         self._wire_up(routes, failures, model)
+        if self.meets:
+            self._plant()
         self._plan_steps()
         self.released: dict[int, list[int]] = {}
         self.ready: dict[int, list[int]] = {}
@@ -61,6 +64,7 @@ class Kernel:
         """Plain lists of the message columns: single items of a NumPy array are slow to read."""
         m, model = self.messages, self.model
         self.operation, self.src, self.dst = m.operation.tolist(), m.src.tolist(), m.dst.tolist()
+        self.meeting: list[int] = m.meeting.tolist()
         self.size: list[int] = m.size.tolist()
         self.delay = [to_ps(delay) for delay in m.delay.tolist()]
         self.packets = [model.packets(size) for size in self.size]
@@ -79,6 +83,8 @@ class Kernel:
     def _wire_up(self, routes: Routes, failures: Failures, model: Model) -> None:
         fabric = self.fabric
         self.routes, self.failures = routes, failures
+        self.meets = any(op.meets for op in self.schedule.operations)
+        self.receive = self._arrived_anywhere if self.meets else self._arrived
         self.faulty = set(failures.channels.tolist())
         header = model.wire(0) if model.switching == "cut-through" else None
         self.hops: list[Port] = []
@@ -90,8 +96,16 @@ class Kernel:
             )  # fmt: skip
             self.ports[channel] = self._port(wiring)
         self.hops.extend(self.ports[channel] for channel in routes.channels.tolist())
-        self.path_starts = routes.starts.tolist()
+        self.path_starts, self.path_ends = routes.starts[:-1].tolist(), routes.starts[1:].tolist()
         self.first_path, self.path_count = routes.first.tolist(), routes.count.tolist()
+
+    def _plant(self) -> None:
+        """Have the legs up of meetings end at the first node, where their trees take over."""
+        self.trees = Trees(self.fabric, self.messages, self.routes, self.first_packet, self)
+        self.summed_packets: dict[int, int] = {}
+        for legs in self.trees.legs_up.values():
+            for leg in legs:
+                self.path_ends[self.first_path[leg]] = self.path_starts[self.first_path[leg]] + 1
 
     def _used(self) -> list[int]:
         """Return the channels that packets or faults may touch, ascending."""
@@ -101,7 +115,7 @@ class Kernel:
     def _port(self, wiring: Wiring) -> Port:
         """Return the port of one channel."""
         faulty = wiring.channel in self.faulty
-        return Port(self.env, wiring, self.hops, self._arrived, faulty=faulty)
+        return Port(self.env, wiring, self.hops, self.receive, faulty=faulty)
 
     def _plan_steps(self) -> None:
         """Read the steps of all ranks' progress as plain lists."""
@@ -221,7 +235,7 @@ class Kernel:
         last = index == self.packets[message] - 1
         payload = size - index * model.mtu if last else model.mtu
         path = self.first_path[message] + index % self.path_count[message]
-        start, end = self.path_starts[path], self.path_starts[path + 1]
+        start, end = self.path_starts[path], self.path_ends[path]
         ident = self.first_packet[message] + index
         return Packet(ident, message, payload, model.wire(payload), start, end)
 
@@ -250,8 +264,11 @@ class Kernel:
     def _arrived(self, packet: Packet) -> None:
         if packet.lost:
             return
-        message, now = packet.message, self.env.now
-        self.arrivals.append((now, packet.payload))  # type: ignore[arg-type]
+        self.sunk(packet.message, packet.payload)
+
+    def sunk(self, message: int, payload: int) -> None:
+        """Count a packet that has arrived where its message ends."""
+        self.arrivals.append((int(self.env.now), payload))
         self.undelivered[message] -= 1
         if self.undelivered[message] == 0:
             if self.recv_overhead:
@@ -263,6 +280,41 @@ class Kernel:
         self.delivered_ps[message] = int(self.env.now)
         self._tell(self.after_delivered[message])
         self._finish_one()
+
+    # -- meetings -----------------------------------------------------------------------------------
+
+    def _arrived_anywhere(self, packet: Packet) -> None:
+        """Take a packet at the end of its path: a message's, or that of a hop in a tree."""
+        if self.meeting[packet.message] < 0:
+            self._arrived(packet)
+        else:
+            self.trees.arrived(packet)
+
+    def forward(self, packet: Packet) -> None:
+        """Put a packet of a tree into the queue of its port."""
+        self.hops[packet.at].accept(packet, int(self.env.now))
+
+    def after(self, delay: int, packet: int, act: Callable[[], None]) -> None:
+        """Do something `delay` [ps] later, in the order of arrivals of packet ids."""
+        if delay:
+            self._later(delay, packet, lambda _: act())
+        else:
+            act()
+
+    def summed(self, meeting: int, index: int) -> None:
+        """Know that a packet of a meeting has come together: the first begins its legs down, the last ends those up."""
+        now, down = int(self.env.now), self.trees.legs_down[meeting]
+        count = self.summed_packets[meeting] = self.summed_packets.get(meeting, 0) + 1
+        if count == 1:
+            for leg in down:
+                self.entry_ps[leg] = self.release_ps[leg] = now
+        if count == self.packets[down[0]]:
+            for leg in self.trees.legs_up[meeting]:
+                self._delivered(leg)
+            for leg in down:
+                self.sent_ps[leg] = now
+                self._tell(self.after_sent[leg])
+                self._finish_one()
 
     # -- faults -------------------------------------------------------------------------------------
 

@@ -22,9 +22,23 @@ def simulate_packets(
     fabric: Fabric, schedule: Schedule, routes: Routes, failures: Failures, model: Model, seed: int = 0
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds."""
-    if len(failures) and model.bit_error_rate:
-        what = "bit errors and links that fail are not built together"
-        raise InputError([Fault(what, "leave one of them out", ("model", "bit_error_rate"))])
+    _refuse_unbuilt(schedule, failures, model)
     if model.feedback:
         return FeedbackKernel(fabric, schedule, routes, failures, model, seed).run()
     return Kernel(fabric, schedule, routes, failures, model, seed).run()
+
+
+def _refuse_unbuilt(schedule: Schedule, failures: Failures, model: Model) -> None:
+    """Raise InputError for what is built, but not together."""
+    meets = any(op.meets for op in schedule.operations)
+    lossy = model.buffer is not None and model.flow_control != "credits"
+    right = "leave one of them out"
+    if len(failures) and model.bit_error_rate:
+        raise InputError([Fault("not built with links that fail", right, ("model", "bit_error_rate"))])
+    if len(failures) and meets:
+        raise InputError([Fault("not built with reduction and multicast in switches", right, ("failures",))])
+    if lossy and meets:
+        what = (
+            f"{model.flow_control} may drop packets, and switches that add up or copy do not make losses good"
+        )
+        raise InputError([Fault(what, "use credits or infinite buffers", ("model", "flow_control"))])

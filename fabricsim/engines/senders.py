@@ -65,8 +65,8 @@ class Flow:
     def notified(self, now: int) -> None:
         """Hear that the destination saw a mark."""
 
-    def pulled(self) -> None:
-        """Hear that the destination asks for one more packet."""
+    def pulled(self, packets: int = 1) -> None:
+        """Hear that the other end asks for more packets."""
 
 
 class Window(Flow):
@@ -188,22 +188,27 @@ class Dcqcn(Flow):
         self.rate = (self.target + self.rate) / 2
 
 
-class Pull(Flow):
-    """A first window at once, then one packet for each pull (Handley et al., SIGCOMM 2017)."""
+class Granted(Flow):
+    """So many packets at once, then one packet for each that is asked for."""
 
     __slots__ = ("_allowed",)
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, allowed: int) -> None:
         super().__init__(source)
-        self._allowed = (source.model.sender.window or 0) // source.model.mtu
+        self._allowed = allowed
 
     def _may_enter(self, index: int, now: int) -> bool:
         return index < self._allowed
 
-    def pulled(self) -> None:
-        """Let one packet more in."""
-        self._allowed += 1
+    def pulled(self, packets: int = 1) -> None:
+        """Let more packets in."""
+        self._allowed += packets
         self._source.wake()
+
+
+def pull(source: Source) -> Flow:
+    """Return a flow whose destination asks for what is beyond the first window (Handley et al., SIGCOMM 2017)."""
+    return Granted(source, (source.model.sender.window or 0) // source.model.mtu)
 
 
 FLOWS: Final[Mapping[str, Callable[[Source], Flow]]] = {
@@ -211,7 +216,7 @@ FLOWS: Final[Mapping[str, Callable[[Source], Flow]]] = {
     "window": Window,
     "dctcp": Dctcp,
     "dcqcn": Dcqcn,
-    "pull": Pull,
+    "pull": pull,
 }
 """What makes the flow of a message, by kind of sender."""
 

@@ -80,6 +80,9 @@ class ModelPart(Part):
     )
     retry_delay: Time | None = Field(None, description="what one way of the retry loop adds to the latency")
 
+    open_meetings: Count | None = Field(None, description="in-network: meetings a switch holds open at once")
+    meeting_buffer: PositiveSize | None = Field(None, description="in-network: of one meeting in a switch")
+
     def values(self) -> dict[str, Any]:
         """Return what is stated, as arguments of a Model."""
         found = _stated(self)

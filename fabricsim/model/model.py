@@ -48,7 +48,9 @@ class Model:
     resume two full packets below it, and headroom what loses nothing. queueing, arbiter: where packets wait in a
     node, and who is served first. lanes: traffic classes of one channel; priorities: one number a lane, the largest
     served first. ecn: when packets are marked. bit_error_rate, retry_delay: of every channel, and what one way of
-    its retry loop takes beside the latency. docs/model.md says what each does.
+    its retry loop takes beside the latency. open_meetings: how many meetings a switch holds open at once;
+    meeting_buffer: of each of them, for sums that are not complete; None is any number. docs/model.md says what each
+    does.
     """
 
     switching: Switching = "store-and-forward"
@@ -70,6 +72,8 @@ class Model:
     ecn: Ecn | None = None
     bit_error_rate: float = 0.0
     retry_delay: float = 0.0
+    open_meetings: int | None = None
+    meeting_buffer: int | None = None
     sender: Sender = field(default_factory=Sender)
 
     def __post_init__(self) -> None:
@@ -118,6 +122,11 @@ class Model:
         return max(0, self.pause_at - 2 * self.full_wire) if self.resume is None else self.resume
 
     @property
+    def open_sums(self) -> int | None:
+        """How many packets of a meeting may be on their way to a sum at once; None for any number."""
+        return None if self.meeting_buffer is None else self.meeting_buffer // self.full_wire
+
+    @property
     def feedback(self) -> str:
         """Why a packet's departure is not known when it arrives at a port; empty if it is."""
         return next(_feedbacks(self), "")
@@ -141,6 +150,8 @@ def _feedbacks(model: Model) -> Iterator[str]:
         yield "packets are marked by the backlog behind them"
     if model.bit_error_rate:
         yield "channels repeat packets that bit errors hit"
+    if model.open_meetings is not None or model.meeting_buffer is not None:
+        yield "switches have room for so many sums"
     if model.sender.kind != "unlimited":
         yield f"a {model.sender.kind} sender waits for what comes back"
 
@@ -152,7 +163,7 @@ _WORDS: Final = {
 }  # fmt: skip
 _LEAST: Final = {
     "mtu": 1, "header": 0, "flit": 1, "buffer": 1, "cell": 1, "credit_delay": 0, "pause": 1, "resume": 0,
-    "headroom": 0, "lanes": 1, "retry_delay": 0, "bit_error_rate": 0,
+    "headroom": 0, "lanes": 1, "retry_delay": 0, "bit_error_rate": 0, "open_meetings": 1, "meeting_buffer": 1,
 }  # fmt: skip
 _NEEDS: Final = {
     "cell": ("credits", "buffer"), "credit_delay": ("credits", "buffer"), "pause": ("pfc", "buffer"),
@@ -194,6 +205,9 @@ def _check_effect(model: Model, faults: FaultList) -> None:
 
 
 def _check_buffer(model: Model, faults: FaultList) -> None:
+    if model.open_sums == 0:
+        what = f"{model.meeting_buffer} B hold no full packet"
+        faults.add(what, f"write at least {model.full_wire} B", ("meeting_buffer",))
     if model.buffer is None:
         return
     held = model.buffer // model.cell if model.flow_control == "credits" else model.buffer

@@ -19,7 +19,8 @@ from fabricsim.routing.deal import Relaying, relaying
 from fabricsim.routing.hashing import splitmix64
 from fabricsim.routing.lanes import heights, lanes_of
 from fabricsim.routing.load import channel_busy_ps, path_ps
-from fabricsim.routing.paths import Router, Routes, routes, unreachable
+from fabricsim.routing.meetings import carried_once, routes
+from fabricsim.routing.paths import Router, Routes, unreachable
 from fabricsim.routing.policies import (
     LANES,
     OPTIONS,
@@ -48,6 +49,7 @@ __all__ = [
     "Routes",
     "Routing",
     "Shares",
+    "carried_once",
     "channel_busy_ps",
     "default_routing",
     "distances",

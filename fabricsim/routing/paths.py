@@ -64,28 +64,29 @@ def unreachable(fabric: Fabric, src: IntArray, dst: IntArray) -> list[tuple[int,
     return sorted({(int(a), int(b)) for a, b in zip(src[missing], dst[missing], strict=True)})
 
 
-def routes(
+def plain_routes(
     fabric: Fabric,
     messages: Messages,
+    ids: IntArray,
     routing: Routing,
     model: Model,
     seed: int,
     alive: Alive | None = None,
 ) -> Routes:
-    """Return the path of every packet of every message; message ids are their positions.
+    """Return the path of every packet of the messages `ids`, in their order; ids are positions in `messages`.
 
     alive: (channels,) which may be used, None for all. Raises InputError if some pair of ranks has no path.
     """
-    count = -(-messages.size // model.mtu) if routing.per_packet else np.ones(len(messages), np.int64)
+    src, dst, size = messages.src[ids], messages.dst[ids], messages.size[ids]
+    count = -(-size // model.mtu) if routing.per_packet else np.ones(len(ids), np.int64)
     first = np.cumsum(count) - count
-    message = np.repeat(np.arange(len(messages)), count)
     if routing.policy == "all-path":
-        size = messages.size.astype(np.float64)
-        dealt = dealt_paths(fabric, messages.src, messages.dst, size, routing, count, alive)
+        dealt = dealt_paths(fabric, src, dst, size.astype(np.float64), routing, count, alive)
         return Routes(*dealt, first, count)
-    packet = np.arange(len(message)) - first[message]
+    row = np.repeat(np.arange(len(ids)), count)
+    packet = np.arange(len(row)) - first[row]
     router = Router(fabric, routing, seed, alive)
-    starts, channels = router.paths(messages.src[message], messages.dst[message], message, packet)
+    starts, channels = router.paths(src[row], dst[row], ids[row], packet)
     return Routes(starts, channels.astype(np.int64), first, count)
 
 
@@ -258,11 +259,11 @@ def arithmetic(fabric: Fabric) -> Tiers | Product | None:
 def finders(
     fabric: Fabric, src: IntArray, dst: IntArray, known: Finder | None, alive: Alive | None = None
 ) -> Iterator[tuple[IntArray, Finder]]:
-    """Yield rows and what knows their shortest paths: `known`, or else a search.
+    """Yield rows and what knows their shortest paths: `known`, or else, and where a switch is the target, a search.
 
     Rows from a rank to itself may be left out.
     """
-    if known is None:
+    if known is None or dst.max(initial=0) >= fabric.ranks:
         yield from searches(fabric, src, dst, alive)
     else:
         yield np.flatnonzero(src != dst), known

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fabricsim import Fabric, simulate
 from fabricsim.errors import InputError
 from fabricsim.schedule import Graph, Meetings, Operation, Round, Schedule, as_graph
 from fabricsim.schedule.columns import grouped
@@ -132,13 +131,3 @@ def test_meetings_are_part_of_a_schedules_identity_and_no_graph_holds_them() -> 
     assert met.pairs.T.tolist() == [[0, 1], [0, 9], [1, 9]]
     with pytest.raises(InputError, match="a graph does not hold"):
         as_graph(met)
-
-
-def test_kernels_refuse_what_they_do_not_run() -> None:
-    graph = nx.star_graph(2)
-    graph.nodes[0]["kind"] = "switch"
-    fabric = Fabric.from_networkx(graph, link={"bandwidth": "1 GB/s"})
-    pull = Meetings([2], 16, [0, 1], [0], [0, 1], [1])  # type: ignore[arg-type]
-    met = Operation("m", "t", "t", [0, 1], (Round([], [], [], meetings=pull),), 16, 16)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="do not run reduction and multicast in switches"):
-        simulate(fabric, met)

@@ -36,6 +36,8 @@ def choose(fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures
     """Return the fastest array kernel that can run a job."""
     if why := misfit(failures, model):
         return Choice("", why)
+    if any(op.meets for op in schedule.operations):
+        return Choice("", "messages meet in switches")
     waits = model.feedback or waiting(schedule, model)
     level = None if waits else channel_levels(fabric, paths)
     if level is not None:
