@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fabricsim.fabric import Fabric, LevelInfo
 from fabricsim.inspection.pairs import MAX_EXACT_RANKS, Pairs
 from fabricsim.inspection.ports import payload_share, sums_of
-from fabricsim.inspection.symmetry import base, symmetry_of
+from fabricsim.inspection.symmetry import base, is_regular
 
 
 def all_to_all_bound(fabric: Fabric, pairs: Pairs) -> float:
@@ -89,7 +89,7 @@ def level_cut(fabric: Fabric) -> int | None:
     on one side, so each tree of tiers is cut where it carries least on the way to the tier that both sides share.
     """
     infos = fabric.about.levels
-    if symmetry_of(fabric) is None or any(info.twisted for info in infos):
+    if not is_regular(fabric) or any(info.twisted for info in infos):
         return None
     even = [i for i, info in enumerate(infos) if not info.beside and info.members % 2 == 0]
     return min((_coordinate_cut(fabric, index) for index in even), default=None)

@@ -71,11 +71,10 @@ def _planes(fabric: Fabric) -> list[str]:
 
 
 def _not_whole(fabric: Fabric, info: LevelInfo, own: Bools) -> list[str]:
-    ends = np.concatenate([fabric.src[own], fabric.dst[own]])
-    npus = ends < fabric.ranks
-    # each (plane, NPU) once, whatever number of parallel links
-    met = np.unique(np.tile(fabric.plane[own], 2)[npus].astype(np.int64) * fabric.ranks + ends[npus])
-    reach = np.bincount(met // fabric.ranks, minlength=info.planes)
+    met = np.zeros((info.planes, fabric.nodes), np.bool_)
+    for ends in (fabric.src, fabric.dst):
+        met[fabric.plane[own], ends[own]] = True
+    reach = met[:, : fabric.ranks].sum(axis=1)
     return [
         f"plane: plane {plane} of {info.name} reaches {count} of {fabric.ranks} NPUs"
         for plane, count in enumerate(reach.tolist())
@@ -85,12 +84,12 @@ def _not_whole(fabric: Fabric, info: LevelInfo, own: Bools) -> list[str]:
 
 def _unequal(info: LevelInfo, plane: IntArray, rate: NDArray[np.float64]) -> list[str]:
     carried = np.bincount(plane, rate)
-    stated = np.unique(plane)
-    low, high = float(carried[stated].min()), float(carried[stated].max())
+    low, high = float(carried.min()), float(carried.max())
     if low == high:
         return []
-    worst = int(stated[carried[stated].argmin()])
-    return [f"unequal planes: plane {worst} of {info.name} carries {low / high:.0%} of what others do"]
+    return [
+        f"unequal planes: plane {carried.argmin()} of {info.name} carries {low / high:.0%} of what others do"
+    ]
 
 
 def _oversubscription(fabric: Fabric) -> list[str]:

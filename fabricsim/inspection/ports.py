@@ -24,19 +24,27 @@ def levels_of(fabric: Fabric, *networks: str) -> NDArray[np.bool_]:
 
 def sums_of(rates: Sequence[int], fabric: Fabric, levels: NDArray[np.bool_]) -> IntArray:
     """Return (ranks,) the sum over each NPU's links of the rate of their class, in the levels chosen."""
-    rate = np.asarray(rates, np.float64)  # exact: sums stay below 2**53
-    sums = np.zeros(fabric.ranks)
-    chosen = levels[fabric.level]
-    for ends in (fabric.src, fabric.dst):
-        mine = chosen & (ends < fabric.ranks)
-        sums += np.bincount(ends[mine], rate[fabric.link_class[mine]], fabric.ranks)
-    return sums.astype(np.int64)
+    # exact, since sums stay below 2**53; nodes other than NPUs are summed too, which is cheaper than leaving them out
+    weight = np.where(levels[fabric.level], np.asarray(rates, np.float64)[fabric.link_class], 0.0)
+    return _at_ends(fabric, weight)[: fabric.ranks].astype(np.int64)
 
 
 def degrees(fabric: Fabric, levels: NDArray[np.bool_]) -> IntArray:
     """Return (nodes,) how many links of the chosen levels each node has."""
-    chosen = levels[fabric.level]
-    return np.bincount(np.concatenate([fabric.src[chosen], fabric.dst[chosen]]), minlength=fabric.nodes)
+    return _at_ends(fabric, None if levels.all() else levels[fabric.level].astype(np.float64)).astype(
+        np.int64
+    )
+
+
+def _at_ends(fabric: Fabric, weight: NDArray[np.float64] | None) -> NDArray[np.float64] | IntArray:
+    """Return (nodes,) the sum of the weights of the links of each node, 1 a link where there are none."""
+    ends = (np.bincount(end, weight, fabric.nodes) for end in (fabric.src, fabric.dst))
+    return sum(ends, np.zeros(fabric.nodes))
+
+
+def class_used(fabric: Fabric, levels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return (classes,) which classes of links occur in the chosen levels."""
+    return np.bincount(fabric.link_class, levels[fabric.level], len(fabric.links)) > 0
 
 
 def payload_share(fabric: Fabric) -> float:
@@ -49,7 +57,7 @@ def least_rates(fabric: Fabric, name: str, levels: NDArray[np.bool_]) -> dict[st
 
     Raw is None where one of those links states only its data rate.
     """
-    used = np.unique(fabric.link_class[levels[fabric.level]]).tolist()
+    used = np.flatnonzero(class_used(fabric, levels)).tolist()
     raw = [link.raw or 0 for link in fabric.links]
     wire = int(sums_of([link.bandwidth for link in fabric.links], fabric, levels).min())
     return {

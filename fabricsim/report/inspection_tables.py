@@ -47,7 +47,7 @@ LABELS: Final[Mapping[str, str]] = {
 """Rows of the table: rates are per direction, those of NPUs per NPU (a rank: a die where a package has several)."""
 
 _APART: Final = frozenset(
-    {"name", "title", "vendor_sum", "tiers", "cables", "cable_lanes", "parts", "lint", "evidence"}
+    {"name", "title", "vendor_sum", "tiers", "cables", "cable_lanes", "parts", "notes", "lint", "evidence"}
 )
 _MEDIA: Final[Mapping[str, str]] = {
     "pcb": "links on boards",

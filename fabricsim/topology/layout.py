@@ -127,10 +127,10 @@ class _Levels:
                 [Fault(f"{layout.tray!r} is not inside {layout.rack!r}", "name an inner level", ("tray",))]
             )
         levels = _Levels(fabric.about.levels, rack, tray, layout.stands)
-        known = [g.level for g in fabric.groups[1:] if g.level and not levels.inside_tray(g)]
+        known = [info.name for info in fabric.about.levels] + [g.level for g in fabric.groups if g.level]
         for stand in layout.stands:
-            if stand.level not in known:
-                what = f"no nodes of {stand.level!r} stand outside trays"
+            if stand.level not in known:  # a level that has no switches in this variant may have a stand
+                what = f"{stand.level!r} is not a level"
                 raise InputError([Fault(what, close_match(stand.level, known), ("switches", stand.level))])
         return levels
 

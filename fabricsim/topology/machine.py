@@ -17,7 +17,7 @@ from fabricsim.topology.compose import COUNTED_WORD, NAME_RIGHT, Naming, check_l
 from fabricsim.topology.evidence import evidence_of
 from fabricsim.topology.expressions import Expression
 from fabricsim.topology.grammar import TopologyPart
-from fabricsim.topology.layout import laid_out, layout_of
+from fabricsim.topology.layout import laid_out, layout_of, places_of
 from fabricsim.topology.level import Level
 from fabricsim.topology.level_parts import levels_of, renumbered
 from fabricsim.topology.parameters import Parameters, check_used, parameters_of
@@ -228,7 +228,7 @@ def _plain(value: object) -> object:
 
 
 def built_counts(fabric: Fabric) -> dict[str, int]:
-    """Return what `counts:` may state of a fabric: npus, packages, switches, links; of each level, and in all.
+    """Return what `counts:` may state of a fabric: npus, packages, switches, links, racks; of each level, and in all.
 
     What is attached to a level counts by its name: four a node called cpu are `node.cpus`.
     """
@@ -245,6 +245,8 @@ def built_counts(fabric: Fabric) -> dict[str, int]:
         counts[f"{name}.switches"] = sum(group.count for group in own if group.device.kind == "switch")
         counts |= {f"{name}.circuits": group.count for group in own if group.device.kind == "ocs"}
         counts |= {f"{name}s": group.count for group in own if group.device.kind not in ("switch", "ocs")}
+    if fabric.about.layout is not None:
+        counts["racks"] = len(places_of(fabric, fabric.about.layout).names)
     return counts | {f"{info.name}.copies": info.copies for info in fabric.about.levels}
 
 

@@ -106,7 +106,7 @@ def test_several_copies_share_a_rack() -> None:
         ({"rack": "rak"}, "layout.rack: 'rak' is not a level with members of its own; did you mean 'rack'?"),
         ({"tray": "top"}, "layout.tray: 'top' is not inside 'rack'"),
         ({"switches": {}}, "layout.switches.top: where the switches of 'top' stand is not stated"),
-        ({"switches": {"board": {}}}, "layout.switches.board: no nodes of 'board' stand outside trays"),
+        ({"switches": {"tops": {}}}, "layout.switches.tops: 'tops' is not a level; did you mean 'top'?"),
         ({"height": "30 cm"}, "layout.height: 3 trays of 0.2 m do not fit below 0.3 m"),
         ({"rows": 0}, "layout.rows: it is 0, which is too small"),
         ({"pitch": "60"}, "layout.pitch: '60' has no unit; write a length such as"),
