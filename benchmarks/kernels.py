@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -27,12 +27,16 @@ from fabricsim.engines import PACKET_KERNELS
 from fabricsim.engines.kernels import compiled
 from fabricsim.fabric import Fabric
 from fabricsim.failures import compile_failures
-from fabricsim.model import Model
+from fabricsim.model import Ecn, Model, Sender
 from fabricsim.routing import Routing, routes
 from fabricsim.run import Workload, peak_rss, schedule_of
 from fabricsim.topology import resolve
 
 LINK = {"bandwidth": "400 Gbit/s", "latency": "350 ns"}
+CREDITS = Model(buffer=131_072, cell=64)
+"""Finite buffers of 128 KiB at each channel's far end."""
+MARKS = Model(ecn=Ecn(50_000, 200_000, 1.0), sender=Sender("dctcp", window=262_144))
+"""Senders with a window of 256 KiB that marks make smaller, and acknowledgements."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Work:
     load: Callable[[str], Workload]
     sizes: tuple[str, str]
     policy: str
+    model: Model = field(default_factory=Model)
 
 
 def _fat_tree(k: int) -> dict[str, Any]:
@@ -65,6 +70,8 @@ WORKS = {
         Work("permutation", _fat_tree(16), _fat_tree(32), fs.permutation, ("2 MB", "2 MB"), "spray"),
         Work("all-to-all", _fat_tree(8), _fat_tree(16), fs.all_to_all, ("8 MiB", "16 MiB"), "spray"),
         Work("torus", _torus(8), _torus(16), fs.permutation, ("1 MB", "2 MB"), "minimal"),
+        Work("credits", _fat_tree(8), _fat_tree(16), fs.permutation, ("1 MB", "2 MB"), "spray", CREDITS),
+        Work("windows", _fat_tree(8), _fat_tree(16), fs.permutation, ("1 MB", "2 MB"), "spray", MARKS),
         Work("ring", {"shape": "ring", "size": 64}, _fat_tree(8), _ring, ("8 MiB", "64 MiB"), "spray"),
     )
 }
@@ -85,18 +92,20 @@ def measure(work: Work, how: str, full: bool, runs: int) -> dict[str, float]:
     compiled.WORTHWHILE = 0 if how == "numba" else sys.maxsize  # type: ignore[misc]
 
     def whole() -> fs.Result:
-        return fs.simulate(fabric, schedule, routing=work.policy, seed=1, kernel=kernel)
+        return fs.simulate(
+            fabric, schedule, engine="packet", routing=work.policy, model=work.model, seed=1, kernel=kernel
+        )
 
     if how == "numba":
         _warm_up(work)
     hops = int(whole().metrics["packet_hops"])
     memory = peak_rss()  # of one whole run, before the others
     total = statistics.median(cpu_seconds(whole) for _ in range(runs))
-    paths = routes(fabric, schedule.messages, Routing(work.policy), fabric.model, 1)
+    paths = routes(fabric, schedule.messages, Routing(work.policy), work.model, 1)
     healthy = compile_failures(fabric, ())
 
     def alone() -> object:
-        return PACKET_KERNELS[kernel](fabric, schedule, paths, healthy, fabric.model)
+        return PACKET_KERNELS[kernel](fabric, schedule, paths, healthy, work.model, 1)
 
     return {
         "hops": hops,
@@ -109,7 +118,7 @@ def measure(work: Work, how: str, full: bool, runs: int) -> dict[str, float]:
 def _warm_up(work: Work) -> None:
     """Compile before the clock starts."""
     fabric: Fabric = resolve({"shape": "star", "size": 4, "link": LINK})
-    fs.simulate(fabric, fs.permutation("64 kB"), routing=work.policy, model=Model(), kernel="numpy")
+    fs.simulate(fabric, fs.permutation("64 kB"), routing=work.policy, model=work.model, kernel="numpy")
 
 
 def main() -> None:
@@ -130,7 +139,7 @@ def main() -> None:
     print(
         f"machine  {platform.machine()}, Python {platform.python_version()}, NumPy {numpy.__version__}, Numba {numba}"
     )
-    print("work     4 KiB packets, 400 Gbit/s, 350 ns a link, store-and-forward, buffers without limit")
+    print("work     4 KiB packets, 400 Gbit/s, 350 ns a link, store-and-forward")
     print(f"{'':<28}{'packet-hops':>13}{'kernel':>10}{'whole run':>11}  million hops a CPU-second{'peak':>8}")
     for name in options.works.split(","):
         for how in options.kernels.split(","):

@@ -7,6 +7,7 @@ end. A fault changes the rate, and the port plans anew what has not started.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -172,10 +173,20 @@ class Port:
         if self._tails is not None:
             self._remember(end + self._latency, start, packet, now)
         line = self._line
+        if line and (due, packet.id) < (line[-1][0], line[-1][2].id):
+            self._overtake(due, start, packet, now)
+            return end
         line.append((due, start, packet))
         if len(line) == 1:
             self._bell.ring_in(due - now, packet.id)
         return end
+
+    def _overtake(self, due: int, start: int, packet: Packet, now: int) -> None:
+        """Put a packet that ends at the far node before those that have yet to pass through it."""
+        after = bisect_right(self._line, (due, packet.id), key=lambda entry: (entry[0], entry[2].id))
+        self._line.insert(after, (due, start, packet))
+        if after == 0:
+            self._rearm(now)
 
     def _arrive(self, _: simpy.Event) -> None:
         line = self._line

@@ -255,6 +255,9 @@ class QueuedPort(Port):
                 due = max(start + self._head, due - self._hooks.ahead(packet))
         if self._tails is not None:
             self._remember(end + self._latency, start, packet, start)
+        if self._line and (due, packet.id) < (self._line[-1][0], self._line[-1][2].id):
+            self._overtake(due, start, packet, start)
+            return
         self._line.append((due, start, packet))
         if len(self._line) == 1:
             self._bell.ring_in(due - start, packet.id)

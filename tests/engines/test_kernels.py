@@ -1,5 +1,7 @@
 """The array kernels are the SimPy kernel, to the picosecond and in every table, wherever they apply."""
 
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from fabricsim.engines.kernels.windows import in_windows
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.errors import InputError
 from fabricsim.failures import LinkDown, compile_failures
-from fabricsim.model import Endpoint, Model
+from fabricsim.model import SWITCHING, Ecn, Endpoint, Model
 from fabricsim.routing import Routing, routes
 from fabricsim.run import schedule_of
 from fabricsim.schedule import Round, Schedule, as_graph
@@ -80,6 +82,23 @@ def test_graphs_of_tasks_go_in_windows() -> None:
     graph = Schedule((as_graph(rounds),))
     one, other = (fs.simulate(fabric, graph, kernel=k) for k in ("simpy", "numpy"))
     assert one.digest == other.digest
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), ecn=st.sampled_from([None, Ecn(1000, 20_000, 0.5)]))
+def test_what_ends_at_a_node_overtakes_what_its_delay_holds_up(seed: int, ecn: Ecn | None) -> None:
+    """Ranks that forward with a delay longer than a packet: later packets on a channel arrive before earlier ones."""
+    rng = np.random.default_rng(seed)
+    graph = nx.cycle_graph(5)
+    for node in graph.nodes:
+        graph.nodes[node]["delay"] = str(rng.choice(["0 ns", "81.92 ns", "1 us"]))
+    fabric = fabric_of(graph)
+    schedule = Schedule(random_operations(rng, fabric.ranks, single=False))
+    model = replace(random_model(rng, str(rng.choice(SWITCHING)), gap=False), ecn=ecn)
+    paths = routes(fabric, schedule.messages, Routing(), model, seed)
+    healthy = compile_failures(fabric, ())
+    expected = simulate_packets(fabric, schedule, paths, healthy, model)
+    assert_same(expected, simulate_arrays(fabric, schedule, paths, healthy, model))
 
 
 def test_numba_writes_the_same_record() -> None:
