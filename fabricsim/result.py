@@ -57,6 +57,10 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "latency_p50_s": ("s", "median message latency"),
     "latency_p99_s": ("s", "99th percentile of message latency"),
     "latency_max_s": ("s", "largest message latency"),
+    "cross_check_rel_error": (
+        "",
+        "largest relative difference between flow and packet at the sizes of a cross-check",
+    ),
     "link_utilization_max": ("1", "largest share of the completion time that a channel was busy"),
     "link_utilization_mean": ("1", "mean busy share over channels that carried traffic"),
 }

@@ -20,6 +20,7 @@ import numpy as np
 from fabricsim.budget import Budget, check_budget, estimate, estimate_flows
 from fabricsim.code_version import code_version
 from fabricsim.collectives import Collective
+from fabricsim.cross_check import cross_checked
 from fabricsim.engines import ENGINES, KERNELS, kernel_for
 from fabricsim.engines.choice import engine_for
 from fabricsim.engines.flow.engine import solver_for
@@ -145,6 +146,8 @@ def run(
             progress(index, len(points))
         try:
             result = execute(job)
+            if point.parts.cross_check and job.engine == "flow":
+                result = cross_checked(result, point, job.fabric, _on)
         except InputError as error:  # what only shows with the routes at hand
             raise scenario.document.locate(error) from None
         source = {
@@ -157,6 +160,10 @@ def run(
     if progress:
         progress(len(points), len(points))
     return results
+
+
+def _on(scenario: Scenario, engine: str) -> Result:
+    return execute(job_of(scenario.replace(engine=engine, kernel="auto")))
 
 
 def runner(scenario: Scenario) -> Callable[[], Result | list[Result]]:

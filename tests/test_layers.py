@@ -24,7 +24,7 @@ ROWS = [
     {"collectives", "traffic", "routing", "failures", "expectations"},
     {"theory", "engines", "reliability"},
     {"scenario"},
-    {"run", "budget", "inspection", "sweeps"},
+    {"run", "cross_check", "budget", "inspection", "sweeps"},
     {"report", "regression", "formats"},
     {"cli", "pytest_plugin"},
 ]

@@ -52,17 +52,22 @@ def named(fabric: Fabric, channels: IntArray) -> NDArray[np.object_]:
     """Return (channels,) names as `Fabric.channel_name` writes them, many at once."""
     ends = np.unique(np.concatenate([fabric.channel_src[channels], fabric.channel_dst[channels]]))
     name = dict(zip(ends.tolist(), (fabric.node_name(node) for node in ends.tolist()), strict=True))
-    key = fabric.channel_src * fabric.nodes + fabric.channel_dst
+    # only what leaves the same nodes can be parallel to one of these channels
+    leaves = np.zeros(fabric.nodes, np.bool_)
+    leaves[fabric.channel_src[channels]] = True
+    near = np.flatnonzero(leaves[fabric.channel_src])
+    key = fabric.channel_src[near] * fabric.nodes + fabric.channel_dst[near]
     order = np.argsort(key, kind="stable")
-    first = np.searchsorted(key[order], key[channels], side="left")
-    after = np.searchsorted(key[order], key[channels], side="right")
+    wanted = key[np.searchsorted(near, channels)]
+    first = np.searchsorted(key[order], wanted, side="left")
+    after = np.searchsorted(key[order], wanted, side="right")
     place = np.empty(len(key), np.int64)
     place[order] = np.arange(len(key))
     columns = (
         fabric.channel_src[channels],
         fabric.channel_dst[channels],
         after - first,
-        place[channels] - first,
+        place[np.searchsorted(near, channels)] - first,
     )
     return np.array(
         [

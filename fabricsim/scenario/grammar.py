@@ -182,6 +182,7 @@ class ScenarioPart(Part):
     engine: Literal["auto", "packet", "flow"] = "auto"
     kernel: Literal["auto", "simpy", "numpy", "numba"] = "auto"
     flow: FlowPart = FlowPart()
+    cross_check: bool = Field(False, description="whether cuts of the scenario are run on both engines")
     routing: RoutingPart = RoutingPart()
     model: ModelPart = ModelPart()
     endpoint: EndpointPart = EndpointPart()

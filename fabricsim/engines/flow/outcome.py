@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,14 +161,19 @@ def _links(fabric: Fabric, o: Outcome) -> Table:
     return Table(table if np.all(count == 1) else {**table, "count": count})
 
 
-def _classes(keys: list[NDArray[np.generic]], count: IntArray) -> tuple[IntArray, IntArray]:
+def _classes(keys: list[NDArray[Any]], count: IntArray) -> tuple[IntArray, IntArray]:
     """Return one row of each kind, the first, and how many there are of it."""
     kind = np.zeros(len(count), np.int64)
     for key in (key for key in keys if key.min() < key.max()):
-        values, code = np.unique(key, return_inverse=True)
-        kind = np.unique(kind * len(values) + code, return_inverse=True)[1]
-    _, first = np.unique(kind, return_index=True)
-    return first, np.bincount(kind, count).astype(np.int64)
+        # plain values are found without sorting all of them, and are few
+        values = np.unique(key)
+        kind = kind * len(values) + np.searchsorted(values, key)
+        values = np.unique(kind)
+        kind = np.searchsorted(values, kind)
+    kinds = int(kind.max()) + 1
+    first = np.empty(kinds, np.int64)
+    first[kind[::-1]] = np.arange(len(kind))[::-1]
+    return first, np.bincount(kind, count, kinds).astype(np.int64)
 
 
 def _rounds(schedule: Schedule, o: Outcome) -> Table:
