@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from fabricsim.fabric import Device, Fabric, Link
-    from fabricsim.failures import Flap, LaneDown, LinkDegraded, LinkDown, NodeDown, PlaneDown
+    from fabricsim.failures import Flap, GroupDown, LaneDown, LinkDegraded, LinkDown, NodeDown, PlaneDown
     from fabricsim.inspection import inspect
     from fabricsim.model import Endpoint, Model
     from fabricsim.regression import judge
@@ -82,7 +82,7 @@ _HOME = {
     ),
     "errors": ("BudgetError", "FabricError", "InputError", "SimulationError", "StallError", "UsageError"),
     "fabric": ("Device", "Fabric", "Link"),
-    "failures": ("Flap", "LaneDown", "LinkDegraded", "LinkDown", "NodeDown", "PlaneDown"),
+    "failures": ("Flap", "GroupDown", "LaneDown", "LinkDegraded", "LinkDown", "NodeDown", "PlaneDown"),
     "inspection": ("inspect",),
     "model": ("Endpoint", "Model"),
     "regression": ("judge",),

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fabricsim.errors import Fault, FaultList, InputError
+from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.failures.selection import between, links_at, links_of_plane, selected
 from fabricsim.schedule import IntArray
+from fabricsim.topology.layout import risk_groups
 
 LinkEnds = tuple[str, str] | tuple[str, str, int]
 """Two adjacent nodes by name: all parallel links between them, or with a number k the k-th one."""
@@ -133,7 +134,29 @@ class PlaneDown:
         yield links_of_plane(fabric, self.plane, self.level), self.factor
 
 
-Failure = LinkDegraded | LinkDown | LaneDown | NodeDown | PlaneDown
+@dataclass(frozen=True)
+class GroupDown:
+    """A group of common risk fails: the bundle of cables between two racks, named `cabinet0 - cabinet3`."""
+
+    at: str | float
+    group: str
+    factor: float = 0.0
+    repair_after: str | float | None = None
+    flap: Flap | None = None
+
+    def parts(self, fabric: Fabric) -> Iterator[tuple[IntArray, float]]:
+        """Yield the group's links. Raises InputError keyed `group`, also where the machine has no layout."""
+        groups = risk_groups(fabric)
+        if not groups:
+            what = f"{fabric.name} has no groups of common risk"
+            raise InputError([Fault(what, "give its file a layout", ("group",))])
+        if self.group not in groups:
+            what = f"{self.group!r} is not a group of {fabric.name}"
+            raise InputError([Fault(what, close_match(self.group, groups), ("group",))])
+        yield groups[self.group], self.factor
+
+
+Failure = LinkDegraded | LinkDown | LaneDown | NodeDown | PlaneDown | GroupDown
 
 
 def _links(fabric: Fabric, ends: LinkEnds | str) -> IntArray:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from fabricsim.errors import FaultList, InputError
-from fabricsim.failures import Failure, Flap, LaneDown, LinkDegraded, LinkEnds, NodeDown, PlaneDown
+from fabricsim.failures import Failure, Flap, GroupDown, LaneDown, LinkDegraded, LinkEnds, NodeDown, PlaneDown
 from fabricsim.validation import Part, Time, checked, shown, validate
 
 _LINK_RIGHT: Final = (
@@ -52,7 +52,7 @@ class FlapPart(Part):
 
 
 class FailureEntry(Part):
-    """failures: one part that breaks, named by one of link, lane, node and plane."""
+    """failures: one part that breaks, named by one of link, lane, node, plane and group."""
 
     at: Time = Field(description="a time such as '100 us'")
     link: (
@@ -73,6 +73,9 @@ class FailureEntry(Part):
     ) = Field(None, description="two adjacent nodes and how many lanes fail")
     node: str | None = Field(None, description="a node, or a path whose nodes all fail, such as pod/cabinet3")
     plane: Annotated[int, Field(ge=0)] | None = Field(None, description="a plane or rail by number")
+    group: str | None = Field(
+        None, description="a bundle of cables between two racks of the layout, such as 'cabinet0 - pod-rack3'"
+    )
     level: str | None = Field(None, description="plane: only the links of this level")
     factor: Annotated[float, Field(ge=0, le=1)] | None = Field(
         None, description="0, the default, is down, 1 healthy"
@@ -102,6 +105,7 @@ FORMS: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], Failure]]] = {
     "plane": lambda entry, when: PlaneDown(
         plane=entry.plane, level=entry.level, factor=entry.factor or 0.0, **when
     ),
+    "group": lambda entry, when: GroupDown(group=entry.group, factor=entry.factor or 0.0, **when),
 }
 """How an entry names its part, by the key that does."""
 
@@ -114,7 +118,7 @@ def _failure(value: object) -> FailureEntry:
     has = [name for name in FORMS if name in value]
     if len(has) != 1:
         said = f"names {' and '.join(has)} at once" if has else "does not name what fails"
-        raise InputError(said, "write one of link, lane, node, plane")
+        raise InputError(said, "write one of link, lane, node, plane, group")
     faults = FaultList()
     with faults.at():
         entry = validate(FailureEntry, value)

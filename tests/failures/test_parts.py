@@ -7,6 +7,7 @@ import fabricsim as fs
 from fabricsim.errors import InputError
 from fabricsim.failures import Failure, compile_failures
 from fabricsim.failures.selection import part_of, selected
+from fabricsim.topology.layout import risk_groups
 
 POD = fs.load_topology("atlas950-superpod", cabinets=4)
 US = 10**6  # ps
@@ -129,3 +130,20 @@ def test_a_slow_switch_takes_longer_and_delivers_all() -> None:
     slow = fs.simulate(fabric, fs.all_to_all("8 MiB"), failures=[fs.NodeDown(0.0, "server/sw0", factor=0.5)])
     assert slow.metrics["bytes_delivered"] == healthy.metrics["bytes_delivered"]
     assert slow.metrics["completion_time_s"] > healthy.metrics["completion_time_s"]
+
+
+def test_a_bundle_fails_as_one() -> None:
+    """Each of four cabinets has 8 switches with 32 links up, all to the racks of the L2 chips."""
+    groups = risk_groups(POD)
+    found = links(fs.GroupDown("1 us", "cabinet2 - pod-rack0"))
+    assert found.tolist() == groups["cabinet2 - pod-rack0"].tolist()
+    up = np.concatenate(
+        [links(fs.GroupDown("1 us", name)) for name in groups if name.startswith("cabinet2 ")]
+    )
+    assert len(np.unique(up)) == len(up) == 8 * 32
+    assert {POD.levels[level] for level in POD.level[up]} == {"pod"}
+    assert "0.group: 'cabinet9' is not a group of atlas950-superpod" in refused(
+        fs.GroupDown("1 us", "cabinet9")
+    )
+    plain = fs.load_scenario("ring-first-run").fabric()
+    assert "has no groups of common risk; give its file a layout" in refused(fs.GroupDown("1 us", "x"), plain)
