@@ -8,6 +8,7 @@ collective and name; `collective` checks the arguments and binds the positions t
 
 from fabricsim.collectives.binding import collective, rounded
 from fabricsim.collectives.catalogue import ALGORITHMS, DEFAULT_ALGORITHM, Algorithm, bus_factor
+from fabricsim.collectives.checking import check_data
 from fabricsim.collectives.move import Move, Parts
 from fabricsim.collectives.value import (
     Collective,
@@ -38,6 +39,7 @@ __all__ = [
     "all_to_all_v",
     "broadcast",
     "bus_factor",
+    "check_data",
     "collective",
     "gather",
     "reduce",

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Unpack
 
 import numpy as np
 
 from fabricsim.collectives.catalogue import ALGORITHMS, DEFAULT_ALGORITHM, Algorithm, bus_factor
+from fabricsim.collectives.checking import CHECKED_UP_TO, GOALS, check_data
+from fabricsim.collectives.choice import AUTO
+from fabricsim.collectives.choice import chosen as auto
 from fabricsim.collectives.grid import Grid
 from fabricsim.collectives.levels import MESHED, levels_of
 from fabricsim.collectives.matrix import checked_matrix
-from fabricsim.collectives.move import GRAIN, rounds_of
+from fabricsim.collectives.move import GRAIN, Move, rounds_of
 from fabricsim.collectives.options import Options, option_faults
 from fabricsim.collectives.ranks import NONE, Ranks, checked_ranks
 from fabricsim.collectives.switches import shared_switches
@@ -20,6 +24,9 @@ from fabricsim.fabric import Fabric
 from fabricsim.schedule import IntArray, Operation
 from fabricsim.units import MAX_AMOUNT
 
+Custom = Callable[[int, int], tuple[Move, ...]]
+"""An algorithm of a user's own: from the number of positions and the bytes to its moves."""
+
 MAX_PAIRED: Final = 10_000
 """Ranks an algorithm may have that sends between every pair: 1e8 messages take some 2.4 GB of columns."""
 
@@ -27,7 +34,7 @@ MAX_PAIRED: Final = 10_000
 def collective(
     name: str,
     kind: str,
-    algorithm: str | None,
+    algorithm: str | Custom | None,
     ranks: Ranks,
     size: int,
     *,
@@ -39,7 +46,9 @@ def collective(
 ) -> Operation:
     """Return a collective over fabric ranks, in the order in which they are given.
 
-    algorithm: one of ALGORITHMS[kind]; None takes DEFAULT_ALGORITHM[kind]. size [B] as nccl-tests counts it
+    algorithm: one of ALGORITHMS[kind]; None takes DEFAULT_ALGORITHM[kind], auto the one that
+    should be quickest on the fabric; or a function from n and the bytes to moves, whose data is checked up to
+    CHECKED_UP_TO ranks. size [B] as nccl-tests counts it
     (for all-gather, reduce-scatter and all-to-all a rank's total, its own block included); it is rounded
     down to a multiple of 16 B per rank, and the operation keeps both. In a barrier it is the bytes of each word of
     arrival; in an all-to-all-v what the entries of the matrix count, and the operation's size is what the largest rank
@@ -50,10 +59,12 @@ def collective(
     faults = FaultList()
     label, chosen, order, used = "", None, NONE, 0
     stated = {key: value for key, value in options.items() if value is not None}
-    with faults.at():
-        label, chosen = _algorithm(kind, algorithm)
     with faults.at("ranks"):
         order = checked_ranks(ranks)
+    with faults.at():
+        if algorithm == AUTO and kind in ALGORITHMS and len(order):
+            algorithm = auto(kind, fabric, order, size)
+        label, chosen = _algorithm(kind, algorithm)
     if start < 0:
         faults.add(f"{start} s is before the beginning", "write 0 s or more", ("start",))
     if len(order):
@@ -69,6 +80,8 @@ def collective(
         given["matrix"] = _entries(given["matrix"], size, len(order))
         size = used = int(given["matrix"].sum(axis=1).max())
     moves = chosen.moves(len(order), used, **given)
+    if callable(algorithm):
+        _check_own(kind, len(order), used, moves)
     rounds, factor = rounds_of(moves, order), bus_factor(kind, len(order))
     return Operation(name, kind, label, order, rounds, size, used, factor, start, tuple(after), barrier)
 
@@ -111,11 +124,25 @@ def rounded(size: int, n: int) -> int:
     return used
 
 
-def _algorithm(kind: str, algorithm: str | None) -> tuple[str, Algorithm]:
+def _check_own(kind: str, n: int, size: int, moves: Sequence[Move]) -> None:
+    """Raise InputError, keyed `algorithm`, where a user's own algorithm does not do its work."""
+    if kind not in GOALS:
+        what = f"an algorithm of your own cannot be a {kind}"
+        raise InputError([Fault(what, f"it can be one of {', '.join(GOALS)}", ("algorithm",))])
+    if n <= CHECKED_UP_TO:
+        try:
+            check_data(kind, n, size, moves)
+        except InputError as error:
+            raise InputError([replace(fault, key=("algorithm",)) for fault in error.faults]) from None
+
+
+def _algorithm(kind: str, algorithm: str | Custom | None) -> tuple[str, Algorithm]:
     if kind not in ALGORITHMS:
         raise InputError(
             [Fault(f"{kind!r} is not a collective", close_match(kind, ALGORITHMS), ("collective",))]
         )
+    if callable(algorithm):
+        return getattr(algorithm, "__name__", "custom"), Algorithm(algorithm)
     label = DEFAULT_ALGORITHM[kind] if algorithm is None else algorithm
     known = ALGORITHMS[kind]
     if label not in known:

@@ -33,17 +33,15 @@ class Levels:
 def levels_of(fabric: Fabric, ranks: IntArray, wanted: Sequence[str] | None) -> Levels:
     """Return ranks as a grid along the levels of a machine.
 
-    wanted: names of levels, innermost first; a level left out counts with the next one. All by default. Raises
+    wanted: names of levels, innermost first; a level left out counts with the next one. By default all that join their
+    members by links of their own. Raises
     InputError where the machine has no such levels, or the ranks lie unevenly in them.
     """
     known = _composition(fabric)
-    chosen = (
-        [name for name, _ in known]
-        if wanted is None
-        else _checked(fabric, wanted, [name for name, _ in known])
-    )
+    names = [name for name, _ in known]
+    chosen = _joining(fabric, names) if wanted is None else _checked(fabric, wanted, names)
     order = np.sort(ranks)
-    names, sides, meshed = [], [], []
+    found, sides, meshed = [], [], []
     inner, below, size = order, 1, 1
     single = True  # whether only one level of the machine has come since the last one chosen
     for name, members in known:
@@ -54,7 +52,7 @@ def levels_of(fabric: Fabric, ranks: IntArray, wanted: Sequence[str] | None) -> 
         groups = np.unique(order // size)
         side = _members(fabric, name, inner * below // size, inner * below)
         if side > 1:
-            names.append(name)
+            found.append(name)
             sides.append(side)
             rule = next(
                 level.rule for level in fabric.about.levels if level.name == name and not level.beside
@@ -64,7 +62,7 @@ def levels_of(fabric: Fabric, ranks: IntArray, wanted: Sequence[str] | None) -> 
     if len(inner) > 1:
         what = f"the ranks lie in {len(inner)} members of what is above {chosen[-1]}"
         raise InputError([Fault(what, "name the level that holds them all, too", ("levels",))])
-    return Levels(order, tuple(names), tuple(sides), tuple(meshed))
+    return Levels(order, tuple(found), tuple(sides), tuple(meshed))
 
 
 def _composition(fabric: Fabric) -> list[tuple[str, int]]:
@@ -76,6 +74,12 @@ def _composition(fabric: Fabric) -> list[tuple[str, int]]:
             [Fault(what, "state the sides of a grid, innermost first, as in grid: [8, 4]", ("levels",))]
         )
     return own
+
+
+def _joining(fabric: Fabric, names: list[str]) -> list[str]:
+    """Return the levels that are more than a name for their members, and the outermost one."""
+    rules = {info.name: info.rule for info in fabric.about.levels if not info.beside}
+    return [name for name in names if rules[name] != "none" or name == names[-1]]
 
 
 def _checked(fabric: Fabric, wanted: Sequence[str], known: list[str]) -> Sequence[str]:

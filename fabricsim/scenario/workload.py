@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from fabricsim.collectives import ALGORITHMS, collective
+from fabricsim.collectives.choice import AUTO
 from fabricsim.errors import FaultList, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
@@ -54,7 +55,7 @@ def _check_kind(entry: Entry) -> None:
     if entry.kind not in known:
         form = _form(entry)
         faults.add(f"{entry.kind!r} is not a {form}", close_match(entry.kind, known), (form,))
-    elif isinstance(entry, CollectiveEntry) and entry.algorithm is not None:
+    elif isinstance(entry, CollectiveEntry) and entry.algorithm not in (None, AUTO):
         algorithms = ALGORITHMS[entry.kind]
         if entry.algorithm not in algorithms:
             what = f"{entry.algorithm!r} is not an algorithm of {entry.kind}"
