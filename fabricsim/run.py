@@ -21,7 +21,7 @@ from fabricsim.budget import Budget, check_budget, estimate, estimate_flows
 from fabricsim.code_version import code_version
 from fabricsim.collectives import Collective
 from fabricsim.cross_check import cross_checked
-from fabricsim.engines import ENGINES, KERNELS, kernel_for
+from fabricsim.engines import ENGINES, KERNELS, kernel_for, packet_routes
 from fabricsim.engines.choice import engine_for
 from fabricsim.engines.flow.engine import solver_for
 from fabricsim.errors import Fault, InputError, UsageError, close_match
@@ -29,7 +29,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.failures import Failure, Failures, compile_failures
 from fabricsim.model import Model
 from fabricsim.result import Result, digest_of
-from fabricsim.routing import Routing, default_routing, relaying, routes
+from fabricsim.routing import Routing, default_routing, relaying
 from fabricsim.scenario import Scenario
 from fabricsim.schedule import Operation, Schedule
 from fabricsim.traffic import Pattern
@@ -63,7 +63,7 @@ def job_of(scenario: Scenario, *, verified: bool = False) -> Job:
     """Return what a scenario comes down to. Raises InputError with every fault found, located in its file."""
     fabric = scenario.fabric()
     bound = scenario.bind(fabric)
-    engine, why = engine_for(known_engine(scenario.engine), bound.schedule, bound.model)
+    engine, why = engine_for(known_engine(scenario.engine), bound.schedule, bound.model, bound.routing)
     try:
         kernel = known_kernel(scenario.kernel, engine)
     except InputError as error:
@@ -198,13 +198,14 @@ def simulate(
     """
     if isinstance(routing, str):
         routing = Routing(routing)
+    routing = routing or default_routing(fabric)
     schedule, model = schedule_of(fabric, workload, seed), model or fabric.model
-    engine, why = engine_for(known_engine(engine), schedule, model)
+    engine, why = engine_for(known_engine(engine), schedule, model, routing)
     job = Job(
         name=fabric.name,
         fabric=fabric,
         schedule=schedule,
-        routing=routing or default_routing(fabric),
+        routing=routing,
         model=model,
         failures=compile_failures(fabric, failures),
         seed=seed,
@@ -245,7 +246,7 @@ def plan(job: Job) -> dict[str, Any]:
     if job.engine == "flow":
         return _flow_plan(job)
     messages = job.schedule.messages
-    paths = routes(job.fabric, messages, job.routing, job.model, job.seed)
+    paths = packet_routes(job.fabric, job.schedule, job.routing, job.model, job.seed)
     packets = -(-messages.size // job.model.mtu)
     owner = np.repeat(np.arange(len(messages)), paths.count)
     share = packets[owner] / paths.count[owner]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -19,7 +20,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
 from fabricsim.result import Result
-from fabricsim.routing import Routes, Routing, carried_once, channel_busy_ps, path_ps, routes
+from fabricsim.routing import Routes, Routing, carried_once, channel_busy_ps, lanes_of, path_ps, routes
 from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.theory.bounds import ideal_time_ps
 from fabricsim.units import format_time
@@ -59,12 +60,11 @@ def packet(
     last delivery, SimulationError if the outcome beats the lower bound.
     """
     check_lanes(schedule, model.lanes)
-    paths = routes(fabric, schedule.messages, routing, model, seed)
+    paths = packet_routes(fabric, schedule, routing, model, seed)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
     record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed)
     # a schedule's own start offsets shorten nothing: the bound counts from the first start
-    busy = channel_busy_ps(fabric, schedule.messages, carried_once(schedule.messages, paths), model)
-    ideal = ideal_time_ps(busy, path_ps(fabric, paths))
+    ideal = _ideal_ps(fabric, schedule, paths, model, record)
     numbers = metrics(schedule, record, ideal)
     _check_bound(numbers)
     inputs = {
@@ -86,6 +86,24 @@ def packet(
         digest=run_digest(inputs, record),
         notes=_notes(failures, record),
     )
+
+
+def packet_routes(fabric: Fabric, schedule: Schedule, routing: Routing, model: Model, seed: int) -> Routes:
+    """Return the path of every packet with the lane of each hop, as far as they are known before the run."""
+    paths = routes(fabric, schedule.messages, routing, model, seed)
+    if routing.policy == "adaptive":
+        return replace(paths, adaptive=True)
+    if routing.lane_count == 1:
+        return paths
+    return replace(paths, lane=lanes_of(fabric, paths, routing), lanes=routing.lane_count)
+
+
+def _ideal_ps(fabric: Fabric, schedule: Schedule, paths: Routes, model: Model, record: Record) -> int:
+    """Return the lower bound of a run; where packets chose their paths, only its own channels bound it."""
+    if paths.adaptive:
+        return int(record.channel_busy_ps.max())
+    once = carried_once(schedule.messages, paths)
+    return ideal_time_ps(channel_busy_ps(fabric, schedule.messages, once, model), path_ps(fabric, paths))
 
 
 def _check_bound(numbers: Mapping[str, float]) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from fabricsim.model import Model
+from fabricsim.routing import Routing
 from fabricsim.schedule import Operation, Schedule
 
 MOST_PACKETS: Final = 4_000_000
 """Packets that `auto` still moves one by one: some 20 million hops, up to half a minute on the array kernels."""
 
 
-def engine_for(name: str, schedule: Schedule, model: Model) -> tuple[str, str]:
+def engine_for(name: str, schedule: Schedule, model: Model, routing: Routing) -> tuple[str, str]:
     """Return the engine that `name` means for a job, and why."""
     if name != "auto":
         return name, "as asked for"
     if model.feedback:
         return "packet", f"only packets show queues, and {model.feedback}"
+    if routing.policy == "adaptive":
+        return "packet", "only packets show the queues by which adaptive routing chooses"
     packets = sum(packets_of(op, model) for op in schedule.operations)
     if packets > MOST_PACKETS:
         return "flow", f"{packets:,} packets are more than the {MOST_PACKETS:,} that are moved one by one"

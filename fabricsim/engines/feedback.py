@@ -14,7 +14,7 @@ import numpy as np
 
 from fabricsim.engines.gates import Gate
 from fabricsim.engines.kernel import Kernel
-from fabricsim.engines.paths import FixedPaths
+from fabricsim.engines.paths import AdaptivePaths, FixedPaths, hops_of
 from fabricsim.engines.ports import RELEASE, Packet, Port, Wiring
 from fabricsim.engines.queues import Hooks, Node, QueuedPort
 from fabricsim.engines.record import Extras, Record
@@ -58,15 +58,28 @@ class FeedbackKernel(Kernel):
     # -- set-up -------------------------------------------------------------------------------------
 
     def _wire_up(self, routes: Routes, failures: Failures, model: Model) -> None:
-        self.lane_of = self._lanes(routes)
-        self.lanes = model.lanes
+        lane_of = self._lanes(routes)
+        self.lanes = model.lanes * routes.lanes
         super()._wire_up(routes, failures, model)
-        self.paths = FixedPaths(self.fabric, routes, self.queued, self.lane_of, model.sender.ack_size)
+        known = (self.fabric, routes, self.queued, lane_of, model.sender.ack_size)
+        self.paths = FixedPaths(*known)
+        if routes.adaptive:
+            self.paths = AdaptivePaths(
+                *known, schedule=self.schedule, seed=self.seed, first_packet=self.first_packet
+            )
+
+    def _used(self) -> list[int]:
+        used = super()._used()
+        if not self.routes.adaptive:
+            return used
+        found: list[int] = np.union1d(used, hops_of(self.fabric, self.schedule).channels).tolist()
+        return found
 
     def _lanes(self, routes: Routes) -> list[int]:
-        """Return the lane of each hop of the routes."""
+        """Return the lane of each hop of the routes: those of the routing within each traffic class."""
         owner = np.repeat(np.arange(len(routes.first)), routes.count)
-        found: list[int] = np.repeat(self.schedule.lanes[owner], routes.hops).tolist()
+        lane = np.repeat(self.schedule.lanes[owner], routes.hops) * routes.lanes
+        found: list[int] = (lane if routes.lane is None else lane + routes.lane).tolist()
         return found
 
     def _port(self, wiring: Wiring) -> Port:
@@ -82,6 +95,7 @@ class FeedbackKernel(Kernel):
         port = kind(
             self.env, wiring, hooks, node, self.model,
             faulty=wiring.channel in self.faulty, lanes=self.lanes, seed=self.seed,
+            target=int(self.fabric.channel_dst[wiring.channel]),
         )  # fmt: skip
         self.queued[wiring.channel] = port
         return port
@@ -137,8 +151,10 @@ class FeedbackKernel(Kernel):
 
     def _back_to(self, message: int, index: int) -> None:
         """Send everything from a packet on again; what still waits at the source is withdrawn first."""
-        for channel in self._ends_of(message, 0):
-            self.queued[channel].withdraw(message)
+        starts, order = self.fabric.out
+        for channel in order[starts[self.src[message]] : starts[self.src[message] + 1]].tolist():
+            if channel in self.queued:
+                self.queued[channel].withdraw(message)
         self.again[message] = list(range(index, self.flows[message].entered))
         self._wake(message)
 
@@ -202,7 +218,7 @@ class FeedbackKernel(Kernel):
         for leg in self.trees.legs_up[meeting]:
             if leg in self.flows:
                 path = self.first_path[leg]
-                back = self.paths.answer_ps(self.path_starts[path], int(self.routes.starts[path + 1]))
+                back = self.paths.back_ps(self.path_starts[path], int(self.routes.starts[path + 1]))
                 self._later(back, self.first_packet[leg], partial(self._granted, leg, packets))
 
     def _granted(self, leg: int, packets: int, _: object) -> None:
@@ -247,7 +263,7 @@ class FeedbackKernel(Kernel):
 
     def _answer(self, packet: Packet, act: Callable[[], None]) -> None:
         """Have something heard at the source of a packet, the way back later."""
-        self._later(self.paths.answer_ps(packet.origin, packet.end), packet.id, lambda _: act())
+        self._later(self.paths.answer_ps(packet), packet.id, lambda _: act())
 
     def _answered(self, message: int, verdict: Verdict, about: int, marked: bool) -> None:
         for index in self.recoveries[message].answered(verdict, about):

@@ -23,7 +23,7 @@ def simulate_packets(
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds."""
     _refuse_unbuilt(schedule, failures, model)
-    if model.feedback:
+    if model.feedback or routes.adaptive:
         return FeedbackKernel(fabric, schedule, routes, failures, model, seed).run()
     return Kernel(fabric, schedule, routes, failures, model, seed).run()
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+import numpy as np
+
+from fabricsim.engines.chance import splitmix64_of
 from fabricsim.engines.ports import Packet
 from fabricsim.engines.queues import QueuedPort
 from fabricsim.fabric import Fabric
 from fabricsim.model import transmit_ps
-from fabricsim.routing import Routes
+from fabricsim.routing import NextHops, Routes, next_hops
+from fabricsim.schedule import Schedule
 
 
 class FixedPaths:
@@ -22,7 +26,7 @@ class FixedPaths:
         self._hops = [ports[channel] for channel in self._channels]
         self._lanes = lanes
         self._fabric, self._ack = fabric, ack
-        self.answer_ps = cache(self._answer_ps)
+        self.back_ps = cache(self._back_ps)
 
     def onward(self, packet: Packet) -> QueuedPort:
         """Return the port that a packet takes from where it is, and set its lane there."""
@@ -33,9 +37,87 @@ class FixedPaths:
         """Return how long the port after the next takes for a packet [ps]."""
         return self._hops[packet.at + 1].transmit(packet.wire)
 
-    def _answer_ps(self, start: int, end: int) -> int:
+    def answer_ps(self, packet: Packet) -> int:
+        """Return how long an answer takes back over the way that a packet took [ps]."""
+        return self.back_ps(packet.origin, packet.end)
+
+    def _back_ps(self, start: int, end: int) -> int:
         """Return how long an answer takes back over the hops [start, end) [ps]."""
         return answer_ps(self._fabric, self._channels[start:end], self._ack)
+
+
+class AdaptivePaths(FixedPaths):
+    """Paths that packets choose on their way: of all channels that come nearer, the one with the least queued.
+
+    Legs of meetings keep to their trees.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        routes: Routes,
+        ports: Mapping[int, QueuedPort],
+        lanes: Sequence[int],
+        ack: int,
+        *,
+        schedule: Schedule,
+        seed: int,
+        first_packet: Sequence[int],
+    ) -> None:
+        super().__init__(fabric, routes, ports, lanes, ack)
+        self._ports, self._seed, self._first_packet = ports, seed, first_packet
+        messages = schedule.messages
+        self._lane_of: list[int] = schedule.lanes.tolist()
+        self._src, self._dst = messages.src.tolist(), messages.dst.tolist()
+        self._is_leg = (messages.meeting >= 0).tolist()
+        self._next = hops_of(fabric, schedule)
+        self._row = {target: row for row, target in enumerate(self._next.targets.tolist())}
+        self._candidates = cache(self._find)
+
+    def onward(self, packet: Packet) -> QueuedPort:
+        """Return the port with the least queued, and note it; ties go round from the choice of spray on."""
+        message = packet.message
+        if self._is_leg[message]:
+            return super().onward(packet)
+        here = self._src[message]
+        if packet.via is None:
+            packet.trail = []
+            packet.stride = 1
+        else:
+            here = packet.via.target
+        ports = self._candidates(here, self._dst[message])
+        packet.lane = lane = self._lane_of[message]
+        index = packet.id - self._first_packet[message]
+        turn = splitmix64_of(self._seed, message, here) + index // packet.stride
+        packet.stride *= len(ports)
+        first = turn % (1 << 64) % len(ports)
+        port = min(ports[first:] + ports[:first], key=lambda port: port.queued(lane))
+        packet.trail.append(port.wiring.channel)
+        return port
+
+    def ahead(self, packet: Packet) -> int:
+        """Return the least that a port after the next takes for a packet [ps]: whichever it is, it never runs dry."""
+        if self._is_leg[packet.message]:
+            return super().ahead(packet)
+        ports = self._candidates(packet.out.target, self._dst[packet.message])
+        return min(port.transmit(packet.wire) for port in ports)
+
+    def answer_ps(self, packet: Packet) -> int:
+        """Return how long an answer takes back over the way that a packet took [ps]."""
+        return answer_ps(self._fabric, packet.trail, self._ack)
+
+    def _find(self, node: int, target: int) -> list[QueuedPort]:
+        """Return the ports that lead nearer to a target."""
+        known, row = self._next, self._row[target]
+        start = int(known.starts[row, node])
+        found = known.channels[start : start + int(known.counts[row, node])].tolist()
+        return [self._ports[channel] for channel in found]
+
+
+def hops_of(fabric: Fabric, schedule: Schedule) -> NextHops:
+    """Return every shortest-path candidate towards each rank that messages go to."""
+    messages = schedule.messages
+    return next_hops(fabric, np.unique(messages.dst[messages.meeting < 0]))
 
 
 def answer_ps(fabric: Fabric, channels: Sequence[int], ack: int) -> int:

@@ -32,18 +32,21 @@ class Packet:
     `repeat` replaces it.
 
     In networks with feedback: the port and the gate that it came `via`, None at its source; the port that it waits to
-    go `out` by, its `lane` there, and its `turn` in the node; whether it is `marked`.
+    go `out` by, its `lane` there, and its `turn` in the node; whether it is `marked`. Where it chooses its path, the
+    `trail` of channels that it has taken, and the `stride` of its choices.
     """
 
     __slots__ = (
-        "at", "end", "gate", "id", "lane", "lost", "marked", "message", "origin", "out", "payload", "repeat", "turn",
-        "via", "wire",
+        "at", "end", "gate", "id", "lane", "lost", "marked", "message", "origin", "out", "payload", "repeat", "stride",
+        "trail", "turn", "via", "wire",
     )  # fmt: skip
 
     gate: Any
     lane: int
     marked: bool
     out: Any
+    stride: int
+    trail: list[int]
     turn: int
     via: Any
 

@@ -136,7 +136,7 @@ class QueuedPort(Port):
 
     __slots__ = (
         "_arbiter", "_ecn", "_end_bell", "_hooks", "_node", "_pick_bell", "_picking", "_priority", "_sending",
-        "backlog", "contenders", "gates", "last", "marks", "repeats", "seed",
+        "backlog", "contenders", "gates", "last", "marks", "repeats", "seed", "target",
     )  # fmt: skip
 
     def __init__(
@@ -150,8 +150,11 @@ class QueuedPort(Port):
         faulty: bool,
         lanes: int,
         seed: int,
+        target: int,
     ) -> None:
         super().__init__(env, wiring, [], hooks.receive, faulty=faulty)
+        self.target = target
+        """The node at the channel's far end."""
         self._hooks, self._node, self._ecn, self.seed = hooks, node, model.ecn, seed
         self._arbiter = ARBITER[model.arbiter]
         ranking = model.priorities or (0,) * model.lanes
@@ -184,6 +187,11 @@ class QueuedPort(Port):
         if len(queue.packets) == 1:
             self.contenders[queue] = None
             self.pick_soon()
+
+    def queued(self, lane: int) -> tuple[bool, int]:
+        """Return whether the channel is down, and the bytes that wait in a lane, the packet on the wire in full."""
+        on_the_wire = self._sending[0].wire if self._sending is not None else 0
+        return self.down_since is not None, self.backlog[lane] + on_the_wire
 
     def pick_soon(self) -> None:
         """Pick at the end of this instant, if there is anything to pick and the channel is free."""

@@ -34,8 +34,11 @@ class RetryPort(QueuedPort):
         faulty: bool,
         lanes: int,
         seed: int,
+        target: int,
     ) -> None:
-        super().__init__(env, wiring, hooks, node, model, faulty=faulty, lanes=lanes, seed=seed)
+        super().__init__(
+            env, wiring, hooks, node, model, faulty=faulty, lanes=lanes, seed=seed, target=target
+        )
         self._keeps = 1 - model.bit_error_rate  # the probability that one bit arrives as it left
         self._loop = 2 * (wiring.latency + to_ps(model.retry_delay))
         self._refused = Bell(env, self._go_back)

@@ -228,7 +228,7 @@ def _check_sender(model: Model, faults: FaultList) -> None:
         what = f"the sender's window of {window} B is below one packet of {model.mtu} B"
         faults.add(what, "make the window larger, or the mtu smaller", ("sender", "window"))
     if kind in ("dctcp", "dcqcn") and model.ecn is None:
-        right = "state model.ecn, as in ecn: {kmin: 5 KB, kmax: 200 KB}"
+        right = "state model.ecn, as in ecn: {kmin: 5 kB, kmax: 200 kB}"
         faults.add(f"a {kind} sender reads marks, and nothing is marked", right, ("sender", "kind"))
 
 

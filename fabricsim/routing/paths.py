@@ -43,12 +43,17 @@ class Routes:
     """The path of every packet, in CSR form.
 
     Path p is channels[starts[p] : starts[p + 1]]. Message m's packet i takes path first[m] + i mod count[m].
+    lane: (hops,) the virtual lane of each, None for 0 everywhere; lanes: how many there are. adaptive: whether packets
+    choose by the queues that they find, among all shortest paths; these are then where they go if all are equal.
     """
 
     starts: IntArray
     channels: IntArray
     first: IntArray
     count: IntArray
+    lane: NDArray[np.int8] | None = None
+    lanes: int = 1
+    adaptive: bool = False
 
     @property
     def hops(self) -> IntArray:

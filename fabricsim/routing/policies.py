@@ -1,6 +1,7 @@
 """Policies: which of the candidates at a node a packet takes, by name.
 
-A choice depends on names alone, never on load or on the order in which things happen.
+A choice depends on names alone, never on load or on the order in which things happen; only `adaptive` looks at the
+queues. Its routes are those of spray: where packets would go if all queues were equal.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ class Routing:
     per: str = "message"
 
     def __post_init__(self) -> None:
-        if self.policy == "adaptive":
-            what = "'adaptive' needs queues that routing can see, and no engine offers them"
-            raise InputError(what, "use spray, which loads all shortest paths evenly")
+        if self.policy == "adaptive" and self.lanes != "single":
+            what = "adaptive packets choose on their way, so that no rule for lanes knows their hops"
+            raise InputError(what, "leave lanes out")
         if self.policy not in POLICIES:
             raise InputError(f"{self.policy!r} is not a routing policy", close_match(self.policy, POLICIES))
         if self.hash not in ("message", "pair"):
@@ -179,6 +180,9 @@ POLICIES: Final[Mapping[str, Policy]] = {
     "minimal": Policy("the first of the shortest paths, the same for all between two ranks", _minimal),
     "ecmp": Policy("one of the shortest paths for each message, by hash", _ecmp),
     "spray": Policy("all shortest paths in turn, packet by packet", _spray, per_packet=True),
+    "adaptive": Policy(
+        "the shortest path with the least queued, packet by packet, on its way", _spray, per_packet=True
+    ),
     "dimension-order": Policy("one coordinate after the other, the fastest varying first", _ecmp),
     "all-path": Policy("shortest paths and detours up to max_detour hops, split by weight", per_packet=True),
     "valiant": Policy("by way of a node drawn by hash, then on, each leg as ecmp", _ecmp),

@@ -20,7 +20,8 @@ from fabricsim.routing import (
     unreachable,
 )
 from fabricsim.schedule import Schedule
-from tests.engines.lab import fabric_of, messages
+from fabricsim.topology import resolve
+from tests.engines.lab import LINK, fabric_of, messages
 
 MESH = nx.convert_node_labels_to_integers(nx.grid_2d_graph(4, 4))
 
@@ -110,6 +111,11 @@ def test_unknown_policies_are_refused_with_a_match() -> None:
         Routing("ecmp", "flow")
 
 
-def test_adaptive_is_refused_with_the_reason() -> None:
-    with pytest.raises(InputError, match="no engine offers them"):
-        Routing("adaptive")
+def test_adaptive_routes_are_those_of_spray_and_have_no_lanes() -> None:
+    """Where packets would go if all queues were equal; what they do is for the engine to say."""
+    fabric = resolve({"shape": "fat-tree", "k": 4, "link": LINK})
+    traffic = Schedule((messages((0, 15, 64 * 4096)),)).messages
+    one, other = (routes(fabric, traffic, Routing(policy), Model(), 3) for policy in ("adaptive", "spray"))
+    assert np.array_equal(one.channels, other.channels)
+    with pytest.raises(InputError, match="no rule for lanes knows their hops"):
+        Routing("adaptive", lanes="up-down")

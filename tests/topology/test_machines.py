@@ -55,7 +55,7 @@ def test_every_rank_reaches_every_other(fabric: Fabric) -> None:
 
 def test_the_default_policy_exists(fabric: Fabric) -> None:
     assert default_routing(fabric).policy in POLICIES
-    assert set(RoutingPart.model_fields["policy"].annotation.__args__) == {*POLICIES, "adaptive"}
+    assert set(RoutingPart.model_fields["policy"].annotation.__args__) == set(POLICIES)
 
 
 def test_no_channel_takes_no_time(fabric: Fabric) -> None:

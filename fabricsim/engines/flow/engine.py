@@ -36,8 +36,11 @@ def solver_for(kernel: str) -> str:
     return kernel
 
 
-def refuse_queues(model: Model) -> None:
+def refuse_queues(model: Model, routing: Routing) -> None:
     """Raise InputError for what only packets that queue can show."""
+    if routing.policy == "adaptive":
+        what = "a fluid has no queues, and adaptive routing chooses by them"
+        raise InputError([Fault(what, "use engine: packet, or spray", ("routing", "policy"))])
     if model.feedback:
         what = f"a fluid has no queues, and {model.feedback}"
         raise InputError([Fault(what, "use engine: packet, or leave it out", ("model",))])
@@ -61,7 +64,7 @@ def flow(
     the least time between two solutions; 0 is exact. Raises InputError if two ranks that talk have no path or the
     model needs queues, StallError if a flow waits for a channel that stays down.
     """
-    refuse_queues(model)
+    refuse_queues(model, routing)
     settings = Settings(solver_for(kernel), verified, quantum)
     outcome = _run(fabric, schedule, routing, failures, model, seed, settings)
     numbers = metrics(fabric, schedule, outcome)

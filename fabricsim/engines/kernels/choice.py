@@ -38,6 +38,10 @@ def choose(fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures
         return Choice("", why)
     if any(op.meets for op in schedule.operations):
         return Choice("", "messages meet in switches")
+    if paths.adaptive:
+        return Choice("", "packets choose their paths by the queues that they find")
+    if model.feedback and paths.lanes > 1:
+        return Choice("", "lanes share a channel")
     waits = model.feedback or waiting(schedule, model)
     level = None if waits else channel_levels(fabric, paths)
     if level is not None:
