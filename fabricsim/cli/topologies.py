@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,13 +54,25 @@ def inspect(
         ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --cables.")] = False,
+    deadlock: Annotated[
+        bool,
+        typer.Option(
+            "--deadlock",
+            help="Prove that routes cannot deadlock, or show a circle and exit 1; --set routing.lanes=tfc and the like "
+            "change the topology's own routing.",
+        ),
+    ] = False,
 ) -> None:
     """Print what topologies are: counts, hops, bisection, injection, tiers, cables, findings; side by side."""
     from fabricsim.inspection import inspect as figures_of
     from fabricsim.inspection.parts import load_parts
     from fabricsim.topology import load_topology, parse_settings
 
-    fabrics = [load_topology(name, **parse_settings(settings or [])) for name in topologies]
+    stated = parse_settings(settings or [])
+    if deadlock:
+        _deadlock(topologies, stated)
+        return
+    fabrics = [load_topology(name, **stated) for name in topologies]
     book = load_parts(parts) if parts else None
     if verify:
         _verify(_only(fabrics, "--verify-cables compares"), verify)
@@ -84,6 +96,34 @@ def _only(fabrics: Sequence[Fabric], what: str) -> Fabric:
     if len(fabrics) != 1:
         raise UsageError(f"{what} one topology: name one")
     return fabrics[0]
+
+
+def _deadlock(names: Sequence[str], settings: Mapping[str, Any]) -> None:
+    from fabricsim.errors import FaultList
+    from fabricsim.routing import routing_of
+    from fabricsim.routing.deadlock import deadlock, told
+    from fabricsim.scenario.grammar import RoutingPart
+    from fabricsim.topology import load_topology
+    from fabricsim.validation import validate
+
+    prefix = "routing."
+    options = {key.removeprefix(prefix): value for key, value in settings.items() if key.startswith(prefix)}
+    rest = {key: value for key, value in settings.items() if not key.startswith(prefix)}
+    free, faults = True, FaultList()
+    with faults.at("routing"):
+        part = validate(RoutingPart, options)
+    faults.raise_if_any()
+    stated = {key: getattr(part, key) for key in part.model_fields_set}
+    for name in names:
+        fabric = load_topology(name, **rest)
+        with faults.at("routing"):
+            routing = routing_of(fabric, stated)
+        faults.raise_if_any()
+        verdict = deadlock(fabric, routing)
+        print("\n".join(told(verdict, fabric, routing)))
+        free &= not verdict.circle or bool(verdict.lost)
+    if not free:
+        raise typer.Exit(1)
 
 
 def _draw(fabric: Fabric, picture: Path) -> None:

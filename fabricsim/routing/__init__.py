@@ -15,6 +15,7 @@ Routes of messages come from a search of the part of the fabric that their short
 `next_hops` looks at every node of a fabric, for figures.
 """
 
+from fabricsim.routing.deadlock import Verdict, deadlock
 from fabricsim.routing.deal import Relaying, relaying
 from fabricsim.routing.hashing import splitmix64
 from fabricsim.routing.lanes import heights, lanes_of
@@ -30,6 +31,7 @@ from fabricsim.routing.policies import (
     Policy,
     Routing,
     default_routing,
+    routing_of,
 )
 from fabricsim.routing.search import UNREACHABLE
 from fabricsim.routing.shares import Shares, shares
@@ -49,8 +51,10 @@ __all__ = [
     "Routes",
     "Routing",
     "Shares",
+    "Verdict",
     "carried_once",
     "channel_busy_ps",
+    "deadlock",
     "default_routing",
     "distances",
     "heights",
@@ -59,6 +63,7 @@ __all__ = [
     "path_ps",
     "relaying",
     "routes",
+    "routing_of",
     "shares",
     "splitmix64",
     "unreachable",

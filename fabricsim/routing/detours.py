@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
+from fabricsim.routing.lanes import steps_of
 from fabricsim.routing.policies import Routing
 from fabricsim.routing.products import product_of
 from fabricsim.routing.search import UNREACHABLE, expanded, hops_to, part_of, refuse_separated
@@ -76,6 +77,11 @@ def all_paths(
     hops = np.repeat([part.shape[1] for _, part in found], [len(part) for part, _ in found]).astype(np.int64)
     flat = np.concatenate([part.reshape(-1) for _, part in found] or [np.zeros(0, np.int64)])
     begin_of = np.cumsum(hops) - hops
+    none = np.flatnonzero(np.bincount(pair, minlength=len(src)) == 0)
+    if len(none):
+        a, b = (fabric.node_name(int(end[none[0]])) for end in (src, dst))
+        what = f"no path from {a} to {b} fits the {routing.lane_count} lanes of {routing.lanes_text}"
+        raise InputError(what, "tfc is for full meshes and switches; allow longer detours, or other lanes")
     order = np.lexsort((np.arange(len(pair)), hops, pair))
     _, item = expanded(begin_of[order], hops[order])
     return PathSet(
@@ -109,6 +115,7 @@ def _grown(
 ) -> list[tuple[IntArray, IntArray]]:
     """Return (pair, channels) of all paths of some pairs, by length, each length in the order of channels."""
     starts, order = fabric.out
+    step = steps_of(fabric) if routing.lanes == "tfc" else np.zeros(0, np.int64)
     near = distance(src[pairs], dst[pairs])
     pair = pairs[near > 0]
     left = near[near > 0] + routing.max_detour
@@ -127,7 +134,7 @@ def _grown(
             good &= alive[channel]
         good &= ~np.any(nodes[of] == into[:, None], axis=1)
         if routing.lanes == "tfc" and trail.shape[1]:
-            drop = falls[of] + (fabric.level[channel // 2] <= fabric.level[trail[of, -1] // 2])
+            drop = falls[of] + (step[channel] <= step[trail[of, -1]])
             good &= drop <= 1
             falls = drop[good]
         else:

@@ -3,32 +3,44 @@
     single     lane 0 everywhere
     dateline   in a ring dimension, lane 1 once the route has crossed the ring's link between its last and first member
     up-down    the number of times that the route has turned up again after coming down, seen from the ranks
-    tfc        full meshes: lane 0 while dimensions rise from hop to hop, lane 1 from the first one that does not
+    tfc        lane 0 while levels rise from hop to hop, up before down, and lane 1 from the first that does not
     a list     the lane of each hop by its number; the last one holds for all hops after it
 
 TFC (topology-aware deadlock-free flow control) is the name of UB-Mesh's two-lane scheme (arXiv 2503.20377); the rule
-here is our own with that many lanes: on each lane dimensions strictly rise along a route, so that (lane, dimension)
-orders all dependencies. Routes that would need a third lane are refused; `all-path` leaves them out.
+here is our own with that many lanes: on each lane the level (of a full mesh of many dimensions: the dimension) strictly
+rises along a route, so that (lane, level, up or down) orders all dependencies. Routes that would need a third lane are
+refused; `all-path` leaves them out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
-from fabricsim.routing.paths import Routes
 from fabricsim.routing.policies import Routing
 
 IntArray = NDArray[np.int64]
 Lanes = NDArray[np.int8]
 
 
-def lanes_of(fabric: Fabric, paths: Routes, routing: Routing) -> Lanes:
+class Paths(Protocol):
+    """Paths in CSR form: path p is channels[starts[p] : starts[p + 1]]."""
+
+    @property
+    def starts(self) -> IntArray:
+        """(paths + 1,) where each path begins."""
+
+    @property
+    def channels(self) -> IntArray:
+        """(hops,) the channels of all paths."""
+
+
+def lanes_of(fabric: Fabric, paths: Paths, routing: Routing) -> Lanes:
     """Return (hops,) the lane of each hop of each path, below `routing.lane_count`.
 
     Raises InputError where the rule does not fit the fabric, or a route needs more lanes than it has.
@@ -43,14 +55,17 @@ def hop_lanes(fabric: Fabric, starts: IntArray, channels: IntArray, routing: Rou
         table = np.array(routing.lanes, np.int8)
         return table[np.minimum(hop, len(table) - 1)]
     lanes = _RULES[routing.lanes](fabric, channels, hop)
+    refuse_third(fabric, routing, channels, lanes)
+    return lanes.astype(np.int8)
+
+
+def refuse_third(fabric: Fabric, routing: Routing, channels: IntArray, lanes: IntArray) -> None:
+    """Raise InputError where a hop is on a lane that the rule does not have."""
     short = np.flatnonzero(lanes >= routing.lane_count)
     if len(short):
-        path = int(np.searchsorted(starts, short[0], side="right")) - 1
-        a, b = fabric.channel_src[channels[starts[path]]], fabric.channel_dst[channels[starts[path + 1] - 1]]
-        ends = f"{fabric.node_name(int(a))} to {fabric.node_name(int(b))}"
-        what = f"a route from {ends} needs more than the {routing.lane_count} lanes of {routing.lanes}"
+        name = fabric.channel_name(int(channels[short[0]]))
+        what = f"a route by {name} needs more than the {routing.lane_count} lanes of {routing.lanes}"
         raise InputError(what, "use dimension-order or all-path, or a list with a lane for each hop")
-    return lanes.astype(np.int8)
 
 
 def _single(fabric: Fabric, channels: IntArray, hop: IntArray) -> IntArray:
@@ -58,19 +73,26 @@ def _single(fabric: Fabric, channels: IntArray, hop: IntArray) -> IntArray:
 
 
 def _dateline(fabric: Fabric, channels: IntArray, hop: IntArray) -> IntArray:
+    wraps, ring = level_rules(fabric)
+    link = channels // 2
+    lanes = np.zeros(len(channels), np.int64)
+    for level in np.unique(fabric.level[link[ring[link]]]).tolist():
+        own = fabric.level[link] == level
+        lanes += own & (_before(wraps[link] & own, hop) > 0)
+    return lanes
+
+
+def level_rules(fabric: Fabric) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return (links,) which close a ring, and which belong to one; raises InputError where no level is a ring."""
     infos = fabric.about.levels
+    rings = [index for index, info in enumerate(infos) if info.rule == "ring" and info.members > 2]
     if fabric.nodes != fabric.ranks or not any(info.rule == "ring" for info in infos):
         raise InputError(f"{fabric.name} has no rings with coordinates", "dateline is for a ring or a torus")
-    link = channels // 2
-    level = fabric.level[link]
-    lanes = np.zeros(len(channels), np.int64)
-    for index, info in enumerate(infos):
-        if info.rule != "ring":
-            continue
-        apart = np.abs(fabric.src[link] - fabric.dst[link])
-        wraps = (level == index) & (apart == (info.members - 1) * info.points) & (info.members > 2)
-        lanes += (level == index) & (_before(wraps, hop) > 0)
-    return lanes
+    apart = np.abs(fabric.src - fabric.dst)
+    wraps = np.zeros(fabric.link_count, np.bool_)
+    for index in rings:
+        wraps |= (fabric.level == index) & (apart == (infos[index].members - 1) * infos[index].points)
+    return wraps, np.isin(fabric.level, rings)
 
 
 def _up_down(fabric: Fabric, channels: IntArray, hop: IntArray) -> IntArray:
@@ -90,19 +112,17 @@ def _last_move(rise: IntArray, hop: IntArray) -> IntArray:
 
 
 def _tfc(fabric: Fabric, channels: IntArray, hop: IntArray) -> IntArray:
-    level = fabric.level[channels // 2].astype(np.int64)
-    rules = (
-        {fabric.about.levels[index].rule for index in np.unique(level).tolist()}
-        if fabric.about.levels
-        else {""}
-    )
-    if rules - {"full-mesh"}:
-        raise InputError(
-            f"routes on {fabric.name} leave its full meshes", "tfc is for full meshes of any dimensions"
-        )
+    step = steps_of(fabric)[channels]
     falls = np.zeros(len(channels), np.bool_)
-    falls[1:] = (level[1:] <= level[:-1]) & (hop[1:] > 0)
+    falls[1:] = (step[1:] <= step[:-1]) & (hop[1:] > 0)
     return np.asarray(_before(falls, hop) + falls, np.int64)
+
+
+def steps_of(fabric: Fabric) -> IntArray:
+    """Return (channels,) the step that each channel is for tfc: 2 · level, and one more where it leads down."""
+    height = heights(fabric)
+    down = height[fabric.channel_dst] < height[fabric.channel_src]
+    return 2 * np.repeat(fabric.level.astype(np.int64), 2) + down
 
 
 def _before(event: NDArray[np.bool_], hop: IntArray) -> IntArray:

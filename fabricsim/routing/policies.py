@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import InputError, close_match
+from fabricsim.errors import Fault, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing.hashing import Words, mixed, splitmix64
 
@@ -120,7 +120,24 @@ def _known_lanes(lanes: str | tuple[int, ...]) -> str | tuple[int, ...]:
 
 def default_routing(fabric: Fabric) -> Routing:
     """Return the routing that a topology states for itself."""
-    return Routing(fabric.policy, **fabric.about.routing)
+    return routing_of(fabric, {})
+
+
+def routing_of(fabric: Fabric, stated: Mapping[str, Any]) -> Routing:
+    """Return the routing of what somebody states, and of what the topology does where he keeps its policy.
+
+    Raises InputError, keyed by option, for one that has no effect under the policy.
+    """
+    policy = stated.get("policy", fabric.policy)
+    own = fabric.about.routing if policy == fabric.policy else {}
+    options = {**own, **stated, "policy": policy}
+    idle = {key: OPTIONS[key] for key in options if policy not in OPTIONS.get(key, {policy})}
+    if idle:
+        raise InputError(
+            Fault(f"has no effect under {policy}", f"leave it out, or use {' or '.join(sorted(of))}", (key,))
+            for key, of in idle.items()
+        )
+    return Routing(**options)
 
 
 @dataclass(frozen=True)

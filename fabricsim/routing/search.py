@@ -155,14 +155,14 @@ class Search:
         """
         front, hop = front.taken(np.flatnonzero(self.hops(front.node, front.dst) > 0)), 0
         while len(front.row):
-            starts, n, channels = self._shared_candidates(front.node, front.dst, ordered)
+            starts, n, channels = self.shared_candidates(front.node, front.dst, ordered)
             going, origin, which = front.split(n)
             channel = channels[which + (starts if origin is None else starts[origin])]
             yield going, channel, hop
             front, hop = going.moved(self.fabric.channel_dst[channel]), hop + 1
             front = front.taken(np.flatnonzero(front.node != front.dst))
 
-    def _shared_candidates(
+    def shared_candidates(
         self, node: IntArray, dst: IntArray, ordered: bool
     ) -> tuple[IntArray, IntArray, IntArray]:
         """Return `candidates`, looked up once for all who stand at one node on the way to twins of one target."""

@@ -18,7 +18,7 @@ from fabricsim.expectations import Expectation, parse_expectations
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures, compile_failures
 from fabricsim.model import Model
-from fabricsim.routing import OPTIONS, Routing
+from fabricsim.routing import Routing, routing_of
 from fabricsim.scenario.grammar import ScenarioPart
 from fabricsim.scenario.paths import Override, applied, governing, overrides_of
 from fabricsim.scenario.points import axes_of, without_sweeps_of
@@ -121,21 +121,8 @@ class Scenario:
 
     def routing(self, fabric: Fabric) -> Routing:
         """Return how paths are chosen: the policy stated, or else the topology's own."""
-        stated = _stated(self.parts.routing)
-        policy = stated.get("policy", fabric.policy)
         with self._located("routing"):
-            idle = {key: OPTIONS[key] for key in stated if policy not in OPTIONS.get(key, {policy})}
-            if idle:
-                raise InputError(
-                    Fault(
-                        f"has no effect under {policy}",
-                        f"leave it out, or use {' or '.join(sorted(of))}",
-                        (key,),
-                    )
-                    for key, of in idle.items()
-                )
-            own = fabric.about.routing if policy == fabric.policy else {}
-            return Routing(**{"policy": policy, **own, **stated})
+            return routing_of(fabric, _stated(self.parts.routing))
 
     def failures(self, fabric: Fabric) -> Failures:
         """Return what breaks when on `fabric`, as rows in time."""
