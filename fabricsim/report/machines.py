@@ -6,13 +6,14 @@ Matplotlib is used through its objects, never pyplot. Colours: Okabe & Ito, "Col
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from fabricsim.errors import InputError
-from fabricsim.fabric import Fabric, LevelInfo, Link
+from fabricsim.fabric import Fabric, LevelInfo, Link, NodeGroup
 from fabricsim.report.figures import COLOURS, GRID, INK, MUTED
 from fabricsim.report.images import png_bytes, svg_text
 from fabricsim.report.names import drawable
@@ -25,8 +26,11 @@ if TYPE_CHECKING:
 
     Points = NDArray[np.float64]
 
-_MEDIA: Final = {"pcb": COLOURS[2], "copper": COLOURS[1], "optical": COLOURS[0]}
-_WORDS: Final = {"pcb": "board", "copper": "copper cable", "optical": "optical", None: "medium not stated"}
+_MEDIA: Final = {"pcb": COLOURS[2], "copper": COLOURS[1], "active-copper": COLOURS[3], "optical": COLOURS[0]}
+_WORDS: Final = {
+    "pcb": "board", "copper": "copper cable", "active-copper": "active copper cable", "optical": "optical",
+    None: "medium not stated",
+}  # fmt: skip
 _ROW: Final = 6
 _AROUND: Final = 16
 _WHOLE: Final = 96
@@ -84,12 +88,10 @@ def _bare(ax: Axes) -> None:
 def _headline(figure: Figure, fabric: Fabric) -> None:
     from matplotlib.lines import Line2D
 
-    counts = f"{fabric.ranks:,} NPUs, {fabric.switches:,} switches, {fabric.link_count:,} links"
-    width = int(figure.get_figwidth() * 9)
-    figure.text(
-        0.03, 0.955, drawable(fabric.about.title or fabric.name, width), size=12.5, weight="bold", color=INK
-    )
-    figure.text(0.03, 0.905, counts, size=9.5, color=MUTED)
+    title = drawable(fabric.about.title or fabric.name, 120)
+    size = min(12.5, figure.get_figwidth() * 105 / len(title))
+    figure.text(0.03, 0.955, title, size=size, weight="bold", color=INK)
+    figure.text(0.03, 0.905, _counts(fabric), size=9.5, color=MUTED)
     media = list(dict.fromkeys(fabric.links[int(c)].medium for c in np.unique(fabric.link_class)))
     handles = [
         Line2D([], [], color=_MEDIA.get(medium or "", MUTED), lw=2, label=_WORDS.get(medium, str(medium)))
@@ -98,9 +100,37 @@ def _headline(figure: Figure, fabric: Fabric) -> None:
     handles.append(Line2D([], [], marker="s", ls="", ms=8, color=INK, label="member"))
     if fabric.switches:
         handles.append(Line2D([], [], marker="o", ls="", ms=8, color=COLOURS[4], mec=INK, label="switch"))
+    kinds = {group.device.kind for group in fabric.groups}
+    if "ocs" in kinds:
+        handles.append(Line2D([], [], marker="D", ls="", ms=6, color="white", mec=INK, label="circuit"))
+    handles += [
+        Line2D([], [], marker="^", ls="", ms=8, color=MUTED, mec=INK, label=kind)
+        for kind in ("cpu", "nic", "spare")
+        if kind in kinds
+    ]
     figure.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0.015, 0.005), ncols=6, frameon=False, fontsize=9
     )
+
+
+def _counts(fabric: Fabric) -> str:
+    """Return the line below the title: how many there are of each kind of node, and of links."""
+    kinds = Counter({group.device.kind: 0 for group in fabric.groups})
+    for group in fabric.groups:
+        kinds[group.device.kind] += group.count
+    packages = fabric.ranks // fabric.device(0).per_package
+    words = [f"{fabric.ranks:,} NPUs" + (f" in {packages:,} packages" if packages < fabric.ranks else "")]
+    words.append(f"{fabric.switches:,} switches")
+    names = {"cpu": "CPUs", "nic": "NICs", "spare": "spare NPUs", "ocs": "circuits"}
+    words += [
+        f"{kinds[kind]:,} {name}"[: -1 if kinds[kind] == 1 else None]
+        for kind, name in names.items()
+        if kinds[kind]
+    ]
+    words.append(f"{fabric.link_count:,} links")
+    if any(group.missing for group in fabric.groups):
+        words.append("levels drawn as their largest copy, some parts are missing")
+    return ", ".join(words)
 
 
 # -- one level --------------------------------------------------------------------------------------------
@@ -119,7 +149,11 @@ def _draw_level(ax: Axes, fabric: Fabric, info: LevelInfo) -> None:
     elif info.rule == "line":
         _draw_row_graph(ax, info, colour)
     else:
-        _draw_around(ax, info, colour)
+        circuits = any(group.device.kind == "ocs" for group in _beyond(fabric, info))
+        _draw_around(ax, info, colour, circuits)
+    for group in _beyond(fabric, info):
+        if group.device.kind != "ocs":
+            _draw_attached(ax, info, group, colour)
     copies = f"  ×{info.copies:,}" if info.copies > 1 else ""
     ax.set_title(drawable(info.name, 20) + copies, size=11.5, weight="bold", color=INK, pad=4)
     lines = _words(fabric, info, link)
@@ -129,7 +163,7 @@ def _draw_level(ax: Axes, fabric: Fabric, info: LevelInfo) -> None:
 def _words(fabric: Fabric, info: LevelInfo, link: Link) -> list[str]:
     """Return what stands under a level: what meets how, over which link, at which rate and taper."""
     below = _below(fabric, info)
-    lines = [f"{info.members:,} × {drawable(below, 18)}: {info.rule}"]
+    lines = [f"{info.members:,} × {drawable(below, 18)}: {info.rule}" + (", twisted" if info.twisted else "")]
     if info.planes:
         what = "plane" if info.rule == "switched" and not info.attached else "column"
         many = f"{info.planes:,} {what}{'s' if info.planes > 1 else ''} × {info.switches:,} switch"
@@ -141,12 +175,28 @@ def _words(fabric: Fabric, info: LevelInfo, link: Link) -> list[str]:
     )
     if info.taper is not None:
         lines.append("not tapered" if info.taper <= 1 else f"taper {info.taper:.3g} : 1")
+    for group in _beyond(fabric, info):
+        dark = group.device.reconfiguration
+        each = group.count // info.copies
+        word = drawable(group.pattern.rpartition("/")[2].removesuffix("{}"), 14)
+        lines.append(f"+ {each:,} {word}" if dark is None else f"circuits, dark for {format_time(dark, 3)}")
     return lines
 
 
+def _beyond(fabric: Fabric, info: LevelInfo) -> list[NodeGroup]:
+    """Return the nodes of a level that are neither members nor switches: attached ones and circuits."""
+    return [
+        group
+        for group in fabric.groups
+        if group.level.startswith(f"{info.name}.")
+        or (group.level == info.name and group.device.kind == "ocs")
+    ]
+
+
 def _below(fabric: Fabric, info: LevelInfo) -> str:
-    names = [level.name for level in fabric.about.levels]
-    index = names.index(info.name)
+    """Return what the members of a level are called."""
+    names = [level.name for level in fabric.about.levels if not level.beside]
+    index = names.index(info.beside or info.name)
     return names[index - 1] if index else fabric.device(0).name
 
 
@@ -184,6 +234,18 @@ def _draw_switched(ax: Axes, info: LevelInfo, colour: str) -> None:
         ax.text(0, 1.04, f"one of {columns:,} columns", ha="center", size=8.6, color=MUTED)
 
 
+def _draw_attached(ax: Axes, info: LevelInfo, group: NodeGroup, colour: str) -> None:
+    """Draw one of the attached nodes, with its links to the switches of a copy."""
+    switches, _ = _row(info.planes * info.switches, _ROW, 0.7)
+    for b in switches:
+        ax.plot([1.15, b[0]], [-0.1, b[1]], color=colour, lw=0.8, ls=":", zorder=1)
+    ax.scatter([1.15], [-0.1], s=110, marker="^", color=MUTED, edgecolors=INK, lw=0.8, zorder=3)
+    word = drawable(group.pattern.rpartition("/")[2].removesuffix("{}"), 8)
+    ax.text(
+        1.15, -0.32, f"{word} ×{group.count // info.copies:,}", ha="center", va="center", size=8.6, color=INK
+    )
+
+
 def _draw_row_graph(ax: Axes, info: LevelInfo, colour: str) -> None:
     places, cut = _row(info.members, _ROW, 0.0)
     ax.plot(places[:, 0], places[:, 1], color=colour, lw=1.6, zorder=1)
@@ -192,8 +254,11 @@ def _draw_row_graph(ax: Axes, info: LevelInfo, colour: str) -> None:
         _dots(ax, (0.62, 0.0), info.members)
 
 
-def _draw_around(ax: Axes, info: LevelInfo, colour: str) -> None:
-    """Draw members around a circle; of many members a full mesh or ring shows fewer, a graph all its edges."""
+def _draw_around(ax: Axes, info: LevelInfo, colour: str, circuits: bool) -> None:
+    """Draw members around a circle; of many members a full mesh or ring shows fewer, a graph all its edges.
+
+    circuits: each link runs through a circuit switch, drawn as a diamond on it.
+    """
     n, simple = info.members, info.rule in ("full-mesh", "ring")
     shown = _AROUND if simple and n > _AROUND else n
     places = _circle(shown)
@@ -211,6 +276,11 @@ def _draw_around(ax: Axes, info: LevelInfo, colour: str) -> None:
             lw=1.0 if n <= 64 else 0.3,
             alpha=0.8,
             zorder=1,
+        )
+    if circuits:
+        middles = np.array([places[a] * 0.58 + places[b] * 0.42 for a, b in pairs])
+        ax.scatter(
+            middles[:, 0], middles[:, 1], s=22, marker="D", color="white", edgecolors=INK, lw=0.8, zorder=2
         )
     _squares(ax, places, 110 if shown <= 12 else max(4, 1400 / shown))
     if shown < n:
@@ -248,13 +318,25 @@ def _draw_whole(ax: Axes, fabric: Fabric) -> None:
     places = _whole_places(fabric)
     for a, b, c in zip(fabric.src.tolist(), fabric.dst.tolist(), fabric.link_class.tolist(), strict=True):
         colour = _MEDIA.get(fabric.links[c].medium or "", MUTED)
-        ax.plot(places[[a, b], 0], places[[a, b], 1], color=colour, lw=0.5, alpha=0.6, zorder=1)
+        line = _arc(places[a], places[b]) if fabric.switches else places[[a, b]]
+        ax.plot(line[:, 0], line[:, 1], color=colour, lw=0.5, alpha=0.6, zorder=1)
     size = float(np.clip(2400 / fabric.nodes, 6, 90))
-    switch = np.array([fabric.device(node).kind == "switch" for node in range(fabric.nodes)])
-    _squares(ax, places[~switch], size)
-    if switch.any():
-        _circles(ax, places[switch], size)
+    kinds = np.array([fabric.device(node).kind for node in range(fabric.nodes)])
+    _squares(ax, places[kinds == "npu"], size)
+    if fabric.switches:
+        _circles(ax, places[kinds == "switch"], size)
+    others = places[(kinds != "npu") & (kinds != "switch")]
+    ax.scatter(others[:, 0], others[:, 1], s=size, marker="^", color=MUTED, edgecolors=INK, lw=0.8, zorder=3)
     ax.set_title("the whole", size=11.5, weight="bold", color=INK, pad=4)
+
+
+def _arc(a: Points, b: Points) -> Points:
+    """Return the line between two places; between places of one row it bends down, or it would lie on others."""
+    if a[1] != b[1]:
+        return np.stack([a, b])
+    step = np.linspace(0, 1, 13)
+    y = a[1] - 0.5 * abs(b[0] - a[0]) * step * (1 - step)
+    return np.stack([a[0] + (b[0] - a[0]) * step, y], axis=1)
 
 
 def _whole_places(fabric: Fabric) -> Points:
