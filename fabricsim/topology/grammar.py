@@ -413,6 +413,11 @@ def _end(value: object) -> str:
 End = Annotated[str, PlainValidator(checked(_end)), WithJsonSchema({"type": ["string", "integer"]})]
 
 
+def _keys_as_text(value: object) -> object:
+    """Return a mapping with numbers as keys, as other YAML readers give them, with their text."""
+    return {str(key): item for key, item in value.items()} if isinstance(value, Mapping) else value
+
+
 class WithoutPart(Part):
     """without: what the machine lacks of what its levels make."""
 
@@ -438,7 +443,7 @@ class TopologyPart(Part):
     device: DeviceRef = Field(
         default_factory=lambda: DevicePart.model_validate({}), description="what each NPU is"
     )
-    auto: dict[str, dict[str, Number]] = Field(
+    auto: dict[str, Annotated[dict[str, Number], BeforeValidator(_keys_as_text)]] = Field(
         default_factory=dict,
         description="what a parameter that is `auto` becomes: the first number whose condition holds",
     )
