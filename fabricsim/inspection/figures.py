@@ -36,6 +36,7 @@ def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
         "npus": fabric.ranks,
         "packages": fabric.ranks // fabric.device(0).per_package,
         "switches": fabric.switches,
+        **_other_nodes(fabric),
         "channels": fabric.channels,
         "links": fabric.link_count,
         "diameter_hops": pairs.diameter if known else None,
@@ -55,6 +56,15 @@ def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
         "lint": lint(fabric, pairs),
         "evidence": _evidence(fabric),
     }
+
+
+def _other_nodes(fabric: Fabric) -> dict[str, int | None]:
+    """Return how many circuit switches, CPUs, NICs and spare NPUs there are, None where there are none."""
+    counts: Counter[str] = Counter()
+    for group in fabric.groups:
+        counts[group.device.kind] += group.count
+    names = {"ocs": "circuit_switches", "cpu": "cpus", "nic": "nics", "spare": "spares"}
+    return {name: counts[kind] or None for kind, name in names.items()}
 
 
 def _bounds(fabric: Fabric, pairs: Pairs, *, known: bool) -> dict[str, Any]:

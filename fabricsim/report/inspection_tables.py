@@ -14,6 +14,10 @@ LABELS: Final[Mapping[str, str]] = {
     "npus": "NPUs",
     "packages": "packages",
     "switches": "switches",
+    "circuit_switches": "circuit switches",
+    "cpus": "CPUs",
+    "nics": "NICs",
+    "spares": "spare NPUs",
     "links": "links, full duplex",
     "channels": "channels, directed",
     "diameter_hops": "diameter [hops]",
@@ -101,15 +105,16 @@ def cables_table(figures: Sequence[Figures]) -> TextTable:
 
 def parts_table(figures: Sequence[Figures]) -> TextTable:
     """Return cost, power and failures of each topology by a parts book, with the share of pieces that is known."""
-    books = [column.get("parts") for column in figures]
-    if None in books:
+    books = [column["parts"] for column in figures if "parts" in column]
+    if not books:
         return TextTable("", ("",), ())
-    rows: list[tuple[str, ...]] = [("pieces", *(f"{book['pieces']:,.10g}" for book in books if book))]
+    rows: list[tuple[str, ...]] = [("pieces", *(f"{book['pieces']:,.10g}" for book in books))]
     for label, key, share in _PARTS:
-        rows.append((label, *(_known(book, key, share) for book in books if book)))
-    rows.append(("time between failures", *(_mtbf(book) for book in books if book)))
-    first = books[0] or {}
-    note = f"Prices in {first['unit']}, by: {first['title'] or 'a book without a title'}. The share is of pieces."
+        rows.append((label, *(_known(book, key, share) for book in books)))
+    rows.append(("time between failures", *(_mtbf(book) for book in books)))
+    first = books[0]
+    book = f"Prices in {first['unit']}, by: {first['title'] or 'a book without a title'}."
+    note = f"{book} In brackets is the share of pieces that the book knows."
     return TextTable("Parts", ("", *_names(figures)), tuple(rows), note)
 
 
@@ -121,7 +126,7 @@ _PARTS: Final = (
 
 
 def _known(book: Mapping[str, Any], key: str, share: str) -> str:
-    return "–" if book[key] is None else f"{book[key]:,.6g} ({100 * book[share]:.1f} % known)"
+    return "–" if book[key] is None else f"{book[key]:,.6g} ({100 * book[share]:.1f} %)"
 
 
 def _mtbf(book: Mapping[str, Any]) -> str:

@@ -59,15 +59,21 @@ def print_plan(plans: Sequence[Mapping[str, Any]], console: Console) -> None:
         console.print(tree)
 
 
+_FIRST_COLUMN, _OTHER_COLUMNS = 32, 24
+
+
 def print_inspection(figures: Sequence[Mapping[str, Any]], console: Console) -> None:
-    """Print what topologies are, side by side, then their tiers, links by medium, remarks and findings."""
+    """Print what topologies are, as many side by side as fit, then their tiers, remarks and findings."""
+    beside = max(1, (console.width - _FIRST_COLUMN) // _OTHER_COLUMNS)
+    shown = [figures[first : first + beside] for first in range(0, len(figures), beside)]
     for table in (
         inspection_tables.figures_table,
-        inspection_tables.tiers_table,
         inspection_tables.cables_table,
         inspection_tables.parts_table,
     ):
-        print_table(console, table(figures))
+        for part in shown:
+            print_table(console, table(part))
+    print_table(console, inspection_tables.tiers_table(figures))
     for line in inspection_tables.remarks(figures):
         _line(console, plain(line))
 

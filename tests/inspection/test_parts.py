@@ -122,3 +122,8 @@ def test_the_json_schema_takes_what_ships() -> None:
 
     for path in shipped_parts().values():
         jsonschema.validate(yaml.safe_load(path.read_text()), json_schema())
+
+
+@pytest.mark.parametrize("name", ["cloudmatrix384", "atlas950-superpod", "gb200-nvl72", "ub-mesh-superpod"])
+def test_the_example_knows_every_piece_of_the_machines_that_people_compare(name: str) -> None:
+    assert totals(load_topology(name), load_parts("example"))["priced_share"] == 1
