@@ -6,10 +6,47 @@ first choice of many senders.
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Final
+
 import numpy as np
 
-from fabricsim.collectives.move import Move, every
-from fabricsim.schedule import IntArray
+from fabricsim.collectives.move import FirstByte, Move, every
+from fabricsim.schedule import EveryPair, IntArray, Round
+
+MANY: Final = 1024
+"""Positions from which on the messages between all pairs are listed only where somebody looks at them."""
+
+
+class EveryMove(Move):
+    """The move of an all-to-all between `positions`, with columns that are made when asked for."""
+
+    def __init__(self, positions: int, total: int) -> None:
+        given = {"size": total // positions, "repeat": 1, "reduce": False, "meetings": None}
+        for name, value in {**given, "positions": positions, "total": total}.items():
+            object.__setattr__(self, name, value)
+
+    positions: int
+    total: int
+
+    @cached_property
+    def src(self) -> IntArray:
+        """(messages,) sending positions."""
+        return _pairs(self.positions)[0]
+
+    @cached_property
+    def dst(self) -> IntArray:
+        """(messages,) receiving positions."""
+        return _pairs(self.positions)[1]
+
+    @property
+    def first(self) -> FirstByte:
+        """What each message carries, in every pass."""
+        return every(self.src * self.total + self.dst * (self.total // self.positions))
+
+    def round(self, ranks: IntArray) -> Round:
+        """Return the messages as a round, position p being rank ranks[p]."""
+        return EveryPair(ranks, self.total // self.positions)
 
 
 def _pairs(n: int) -> tuple[IntArray, IntArray]:
@@ -36,6 +73,8 @@ def all_reduce(n: int, size: int) -> tuple[Move, ...]:
 
 def all_to_all(n: int, size: int) -> tuple[Move, ...]:
     """Return one round: each position sends every other one the block meant for it."""
+    if n >= MANY:
+        return (EveryMove(n, size),)
     src, dst = _pairs(n)
     return (Move(src, dst, size // n, every(src * size + dst * (size // n))),)
 

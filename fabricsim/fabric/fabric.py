@@ -8,8 +8,8 @@ A link is full duplex: link l is channel 2l from its first end to its second, an
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -221,6 +221,22 @@ class Fabric:
         The edge attribute `links` counts parallel links. Raises InputError if the machine has no such level.
         """
         return level_graph(self, name)
+
+    def without(self, links: IntArray | Sequence[int]) -> Fabric:
+        """Return the fabric without some links, by id, as routing sees it once they are known to be dead.
+
+        Nodes keep their numbers; links that are left move up. Raises InputError for a link that is not there.
+        """
+        gone = np.asarray(links, np.int64)
+        wrong = gone[(gone < 0) | (gone >= self.link_count)]
+        if len(wrong):
+            raise InputError(
+                f"there is no link {wrong[0]}", f"{self.name} has links 0 to {self.link_count - 1}"
+            )
+        left = np.ones(self.link_count, np.bool_)
+        left[gone] = False
+        columns = {name: getattr(self, name)[left] for name in ("src", "dst", "link_class", "level", "plane")}
+        return replace(self, **columns)
 
     # -- identity -------------------------------------------------------------------------------------
 

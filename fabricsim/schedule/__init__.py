@@ -11,11 +11,12 @@ from fabricsim.schedule.conversion import as_graph
 from fabricsim.schedule.graph import Graph
 from fabricsim.schedule.lanes import check_lanes
 from fabricsim.schedule.meetings import Meetings
-from fabricsim.schedule.operation import Operation, Round
+from fabricsim.schedule.operation import EveryPair, Operation, Round
 from fabricsim.schedule.schedule import Messages, Schedule
 from fabricsim.schedule.steps import Steps, expanded
 
 __all__ = [
+    "EveryPair",
     "Graph",
     "IntArray",
     "Meetings",

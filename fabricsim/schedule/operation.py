@@ -71,6 +71,56 @@ class Round:
         return np.concatenate([plain, up], axis=1)
 
 
+class EveryPair(Round):
+    """A round in which each of some ranks sends `block` bytes to each other one; its columns are made when asked for.
+
+    Row k of all ranks, to those k places on, comes before row k + 1. An engine that knows the ranks are alike need
+    not see the n (n − 1) messages, which take gigabytes for ten thousand ranks.
+    """
+
+    ranks: IntArray
+    block: int
+
+    def __init__(self, ranks: IntArray, block: int) -> None:
+        given = {
+            "ranks": column(ranks),
+            "block": block,
+            "repeat": 1,
+            "reduce": False,
+            "delay": None,
+            "meetings": None,
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def src(self) -> IntArray:
+        """(messages,) sending ranks."""
+        return column(np.tile(self.ranks, len(self.ranks) - 1))
+
+    @cached_property
+    def dst(self) -> IntArray:
+        """(messages,) receiving ranks."""
+        n = len(self.ranks)
+        places = (np.tile(np.arange(n), n - 1) + np.repeat(np.arange(1, n), n)) % n
+        return column(self.ranks[places])
+
+    @cached_property
+    def size(self) -> IntArray:
+        """(messages,) payload bytes."""
+        return column(np.full(self.messages, self.block))
+
+    @property
+    def messages(self) -> int:
+        """How many messages there are."""
+        return len(self.ranks) * (len(self.ranks) - 1)
+
+    @property
+    def payload(self) -> int:
+        """How many payload bytes ranks send."""
+        return self.messages * self.block
+
+
 @dataclass(frozen=True, eq=False)
 class Operation:
     """One entry of a workload: a collective or a pattern over fabric ranks, as rounds or as a graph.

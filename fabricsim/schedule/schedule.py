@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fabricsim.errors import InputError
 from fabricsim.schedule.columns import IntArray, canonical
-from fabricsim.schedule.operation import Operation, Round
+from fabricsim.schedule.operation import EveryPair, Operation, Round
 from fabricsim.schedule.rows import PLAIN, rows_of
 
 
@@ -102,6 +102,9 @@ class Schedule:
 
 
 def _identity(r: Round) -> Iterator[bytes]:
+    if isinstance(r, EveryPair):
+        yield f"every pair {r.block}".encode() + canonical(r.ranks)
+        return
     mixed = not isinstance(r.reduce, bool)  # the text of a long array leaves its middle out
     yield repr((r.repeat, "mixed" if mixed else r.reduce)).encode()
     yield np.asarray(r.reduce).tobytes() if mixed else b""

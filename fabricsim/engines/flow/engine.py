@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+import fabricsim.engines.flow.classes as classes
 from fabricsim.engines.flow.events import Run, Settings, Times
 from fabricsim.engines.flow.outcome import Outcome, metrics, operation_results, tables
 from fabricsim.engines.flow.phases import by_rounds, misfit
@@ -103,6 +104,9 @@ def _run(
     fabric: Fabric, schedule: Schedule, routing: Routing, failures: Failures, model: Model, seed: int,
     settings: Settings,
 ) -> Outcome:  # fmt: skip
+    symmetric = not len(failures) and not classes.misfit(fabric, schedule, routing)
+    if symmetric and not settings.quantum and schedule.operations[0].messages > classes.LEAST_FLOWS:
+        return classes.by_classes(fabric, schedule, routing, model, seed, settings)
     why = misfit(schedule, failures, model, routing) or ("a quantum is set" if settings.quantum else "")
     outcome = None if why else by_rounds(fabric, schedule, routing, model, seed, settings)
     if outcome is not None:
