@@ -11,11 +11,12 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fabricsim.budget import Budget, check_budget, estimate, estimate_flows
 from fabricsim.code_version import code_version
@@ -29,9 +30,9 @@ from fabricsim.fabric import Fabric
 from fabricsim.failures import Failure, Failures, compile_failures
 from fabricsim.model import Model
 from fabricsim.result import Result, digest_of
-from fabricsim.routing import Routing, default_routing, relaying
+from fabricsim.routing import Routes, Routing, default_routing, relaying
 from fabricsim.scenario import Scenario
-from fabricsim.schedule import Operation, Schedule
+from fabricsim.schedule import Messages, Operation, Schedule
 from fabricsim.traffic import Pattern
 from fabricsim.units import parse_time
 from fabricsim.version import __version__
@@ -57,6 +58,11 @@ class Job:
     quantum: float = 0.0
     verified: bool = False
     """Of the flow engine: the least time between two solutions [s], and whether each one is checked."""
+
+    @cached_property
+    def paths(self) -> Routes:
+        """Return the path of every packet: found once, for the plan and for the packet engine."""
+        return packet_routes(self.fabric, self.schedule, self.routing, self.model, self.seed)
 
 
 def job_of(scenario: Scenario, *, verified: bool = False) -> Job:
@@ -107,7 +113,7 @@ def execute(job: Job) -> Result:
         model=job.model,
         seed=job.seed,
         kernel=job.kernel,
-        **({"quantum": job.quantum, "verified": job.verified} if job.engine == "flow" else {}),
+        **_own_options(job),
     )
     cost = {
         "wall_s": time.perf_counter() - wall,
@@ -117,6 +123,13 @@ def execute(job: Job) -> Result:
     }
     made = {**versions(), "topology": design_of(job.fabric)}
     return replace(result, name=job.name, plan=plan(job), cost=cost, provenance=made)
+
+
+def _own_options(job: Job) -> dict[str, Any]:
+    """Return what only the job's engine takes."""
+    return (
+        {"quantum": job.quantum, "verified": job.verified} if job.engine == "flow" else {"paths": job.paths}
+    )
 
 
 def run(
@@ -245,25 +258,33 @@ def plan(job: Job) -> dict[str, Any]:
     """Return what will run: engine, order, algorithm, levels crossed and bytes per level, and what it will cost."""
     if job.engine == "flow":
         return _flow_plan(job)
-    messages = job.schedule.messages
-    paths = packet_routes(job.fabric, job.schedule, job.routing, job.model, job.seed)
+    messages, paths = job.schedule.messages, job.paths
     packets = -(-messages.size // job.model.mtu)
-    owner = np.repeat(np.arange(len(messages)), paths.count)
-    share = packets[owner] / paths.count[owner]
-    hop_owner = np.repeat(np.arange(len(owner)), paths.hops)
-    hops = float(np.sum(share[hop_owner]))
-    wire = messages.size[owner[hop_owner]] / paths.count[owner[hop_owner]]
-    level = job.fabric.level[paths.channels // 2]
-    operation = messages.operation[owner[hop_owner]]
+    hops = round(float(np.sum(np.repeat(packets / paths.count, paths.count) * paths.hops)))
     kernel, why = kernel_for(job.kernel, job.fabric, job.schedule, paths, job.failures, job.model)
-    loads = (operation, level, wire)
+    loads = _loads(job.fabric, messages, paths)
     return {
         **_said(job, kernel, why),
         "operations": [_planned(job, index, loads) for index in range(len(job.schedule.operations))],
         "packets": int(packets.sum()),
-        "packet_hops": round(hops),
-        **estimate(kernel, int(packets.sum()), round(hops)),
+        "packet_hops": hops,
+        **estimate(kernel, int(packets.sum()), hops),
     }
+
+
+def _loads(fabric: Fabric, messages: Messages, paths: Routes) -> NDArray[np.float64]:
+    """Return (operations, levels) [B], the payload that each carries over the links of each level."""
+    levels = len(fabric.levels)
+    total = np.zeros((int(messages.operation.max(initial=0)) + 1) * levels)
+    owner = np.repeat(np.arange(len(messages)), paths.count)
+    size = messages.size[owner] / paths.count[owner]
+    row = messages.operation[owner] * levels
+    for begin in range(0, len(owner), 250_000):  # a piece of the paths at a time, to bound memory
+        starts = paths.starts[begin : begin + 250_001]
+        level = fabric.level[paths.channels[starts[0] : starts[-1]] // 2]
+        rows, sizes = (np.repeat(c[begin : begin + 250_000], np.diff(starts)) for c in (row, size))
+        total += np.bincount(rows.astype(np.int64) + level, sizes, len(total))
+    return total.reshape(-1, levels)
 
 
 def _flow_plan(job: Job) -> dict[str, Any]:
@@ -301,8 +322,8 @@ def _buffers(model: Model) -> dict[str, Any]:
     return {"buffer_B": model.buffer, "flow_control": model.flow_control}
 
 
-def _planned(job: Job, index: int, loads: tuple[Any, Any, Any] | None = None) -> dict[str, Any]:
-    """Return what is planned of one operation; loads: operation, level and bytes of each hop, where they are known."""
+def _planned(job: Job, index: int, loads: NDArray[np.float64] | None = None) -> dict[str, Any]:
+    """Return what is planned of one operation; loads: (operations, levels) [B], where they are known."""
     op = job.schedule.operations[index]
     planned = {
         "name": op.name,
@@ -316,9 +337,9 @@ def _planned(job: Job, index: int, loads: tuple[Any, Any, Any] | None = None) ->
         "size_B": op.size,
         "asked_size_B": op.asked,
     }
-    if loads:
-        own = loads[0] == index
-        planned["payload_by_level_B"] = _by_level(job.fabric, loads[1][own], loads[2][own])
+    if loads is not None:
+        carried = zip(job.fabric.levels, loads[index].tolist(), strict=True)
+        planned["payload_by_level_B"] = {name: round(size) for name, size in carried if size}
     return planned
 
 
@@ -354,12 +375,6 @@ def least_cost(job: Job) -> dict[str, float]:
         return estimate_flows(0)
     packets = int((-(-job.schedule.messages.size // job.model.mtu)).sum())
     return estimate("numpy", packets, packets)
-
-
-def _by_level(fabric: Fabric, level: Any, wire: Any) -> dict[str, int]:
-    """Return payload bytes carried on the links of each level, inner levels first, unused ones left out."""
-    carried = np.bincount(level.astype(np.int64), weights=wire, minlength=len(fabric.levels))
-    return {name: round(float(total)) for name, total in zip(fabric.levels, carried, strict=True) if total}
 
 
 def order_text(ranks: Sequence[int]) -> str:

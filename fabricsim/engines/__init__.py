@@ -53,14 +53,16 @@ def packet(
     model: Model,
     seed: int,
     kernel: str = "auto",
+    paths: Routes | None = None,
 ) -> Result:
-    """Return the Result of moving every packet of `schedule` over `fabric`.
+    """Return the Result of moving every packet of `schedule` over `fabric`; paths: its routes, if they are known.
 
     Raises InputError if two ranks that talk have no path, StallError if nothing moves any more before the
     last delivery, SimulationError if the outcome beats the lower bound.
     """
     check_lanes(schedule, model.lanes)
-    paths = packet_routes(fabric, schedule, routing, model, seed)
+    if paths is None:
+        paths = packet_routes(fabric, schedule, routing, model, seed)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
     record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed)
     # a schedule's own start offsets shorten nothing: the bound counts from the first start

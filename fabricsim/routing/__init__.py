@@ -19,7 +19,7 @@ from fabricsim.routing.deadlock import Verdict, deadlock
 from fabricsim.routing.deal import Relaying, relaying
 from fabricsim.routing.hashing import splitmix64
 from fabricsim.routing.lanes import heights, lanes_of
-from fabricsim.routing.load import channel_busy_ps, path_ps
+from fabricsim.routing.load import channel_busy_ps, packets_on, path_ps
 from fabricsim.routing.meetings import carried_once, routes
 from fabricsim.routing.paths import Router, Routes, unreachable
 from fabricsim.routing.policies import (
@@ -60,6 +60,7 @@ __all__ = [
     "heights",
     "lanes_of",
     "next_hops",
+    "packets_on",
     "path_ps",
     "relaying",
     "routes",

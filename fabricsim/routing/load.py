@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,28 +13,37 @@ from fabricsim.routing.paths import Routes
 from fabricsim.schedule import Messages
 
 IntArray = NDArray[np.int64]
+_PIECE: Final = 250_000
 
 
 def channel_busy_ps(fabric: Fabric, messages: Messages, paths: Routes, model: Model) -> IntArray:
     """Return (channels,) [ps], how long each channel transmits in all: the sum over its packets, each rounded up."""
-    packets = -(-messages.size // model.mtu)
-    last = np.array(
-        [model.wire(model.last_payload(int(size))) for size in np.unique(messages.size)], np.int64
-    )
-    last_wire = last[np.searchsorted(np.unique(messages.size), messages.size)]
     owner = np.repeat(np.arange(len(messages)), paths.count)
     index = np.arange(len(owner)) - paths.first[owner]
+    packets = (-(-messages.size // model.mtu))[owner]
     # packet i of K takes path i mod count, so a path carries ceil((K − index) / count) of them, the last one short
-    carried = -(-(packets[owner] - index) // paths.count[owner])
-    short = (packets[owner] - 1) % paths.count[owner] == index
-    hop_path = np.repeat(np.arange(len(owner)), paths.hops)
-    rate = fabric.bandwidth[paths.channels]
-    full = transmit_ps_of(np.full(len(rate), model.wire(model.mtu)), rate)
-    busy = (carried[hop_path] - short[hop_path]) * full
-    busy += short[hop_path] * transmit_ps_of(last_wire[owner[hop_path]], rate)
-    total = np.zeros(fabric.channels, np.int64)
-    np.add.at(total, paths.channels, busy)
-    return total
+    carried = -(-(packets - index) // paths.count[owner])
+    short = np.flatnonzero((packets - 1) % paths.count[owner] == index)
+    carried[short] -= 1
+    full = np.full(fabric.channels, model.wire(model.mtu))
+    busy = packets_on(fabric, paths, carried) * transmit_ps_of(full, fabric.bandwidth)
+    sizes, size_class = np.unique(messages.size, return_inverse=True)
+    last = np.array([model.wire(model.last_payload(size)) for size in sizes.tolist()], np.int64)
+    hops = paths.hops[short]
+    hop = np.arange(int(hops.sum())) + np.repeat(paths.starts[short] - np.cumsum(hops) + hops, hops)
+    channel, wire = paths.channels[hop], np.repeat(last[size_class[owner[short]]], hops)
+    np.add.at(busy, channel, transmit_ps_of(wire, fabric.bandwidth[channel]))
+    return busy
+
+
+def packets_on(fabric: Fabric, paths: Routes, packets: IntArray) -> IntArray:
+    """Return (channels,) how many packets pass each channel; packets: (paths,) how many take each path."""
+    total = np.zeros(fabric.channels)
+    for begin in range(0, len(packets), _PIECE):  # a piece of the paths at a time, to bound memory
+        starts = paths.starts[begin : begin + _PIECE + 1]
+        weights = np.repeat(packets[begin : begin + _PIECE].astype(np.float64), np.diff(starts))
+        total += np.bincount(paths.channels[starts[0] : starts[-1]], weights, fabric.channels)
+    return total.astype(np.int64)  # exact: floats count whole packets up to 2⁵³
 
 
 def path_ps(fabric: Fabric, paths: Routes) -> IntArray:

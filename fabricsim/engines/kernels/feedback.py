@@ -22,7 +22,7 @@ from fabricsim.engines.kernels.service import served, service_order
 from fabricsim.engines.record import Extras, Record
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model, transmit_ps_of
-from fabricsim.routing import Routes, splitmix64
+from fabricsim.routing import Routes, packets_on, splitmix64
 from fabricsim.schedule import Schedule
 from fabricsim.units import PS_PER_S, to_ps
 
@@ -46,11 +46,9 @@ class _Queues:
     (rows,) packet; ready, end [ps]; wire [B] and cells, summed from the queue's beginning, this packet included.
     """
 
-    def __init__(self, fabric: Fabric, paths: Routes, packets_on: IntArray) -> None:
-        passing = np.bincount(
-            paths.channels, weights=np.repeat(packets_on, paths.hops), minlength=fabric.channels
-        )
-        self.base = np.concatenate([[0], np.cumsum(passing.astype(np.int64))])
+    def __init__(self, fabric: Fabric, paths: Routes, taking: IntArray) -> None:
+        passing = packets_on(fabric, paths, taking)
+        self.base = np.concatenate([[0], np.cumsum(passing)])
         self.head, self.tail = np.zeros((2, fabric.channels), np.int64)
         self.packet, self.ready, self.end, self.wire, self.cells = np.zeros((5, int(self.base[-1])), np.int64)
 
@@ -113,8 +111,8 @@ class _Feedback:
         self.cells = -(-packets.wire // model.cell)
         owner = np.repeat(np.arange(len(paths.count)), paths.count)
         turn = np.arange(len(owner)) - paths.first[owner]
-        packets_on = -(-(np.diff(packets.first)[owner] - turn) // paths.count[owner])
-        self.queues = _Queues(fabric, paths, packets_on)
+        taking = -(-(np.diff(packets.first)[owner] - turn) // paths.count[owner])
+        self.queues = _Queues(fabric, paths, taking)
         self.credited = model.buffer is not None
         self.credits = np.full(fabric.channels, (model.buffer or 0) // model.cell)
         self.total = self.credits.copy()
