@@ -1,4 +1,4 @@
-"""What it costs to build a machine: CPU seconds and peak memory against the number of NPUs, for three machines.
+"""What it costs to build a machine: CPU seconds and peak memory against NPUs, for three machines and a shape.
 
 Each build runs in a process of its own, so that its peak memory is its own. Run: python benchmarks/topology_build.py
 """
@@ -13,16 +13,20 @@ from ast import literal_eval
 MACHINES = {
     "atlas960-supercluster": [{"pods": pods} for pods in (1, 4, 16, 64)],
     "atlas950-superpod": [{"cabinets": cabinets} for cabinets in (16, 32, 64, 128)],
+    "fat-tree": [{"k": k} for k in (16, 32, 64)],
     "tpu-v4": [{"x": side, "y": side, "z": side} for side in (8, 16, 32, 64)],
 }
 
 
 def measure(name: str, settings: dict[str, int]) -> str:
     """Build one machine here; return a row: NPUs, switches, links, CPU seconds, peak memory [MiB]."""
-    from fabricsim.topology import load_topology
+    from fabricsim.topology import SHAPES, load_topology, resolve
 
     start = time.process_time()
-    fabric = load_topology(name, **settings)
+    if name in SHAPES:
+        fabric = resolve({"shape": name, "link": {"bandwidth": "50 GB/s", "latency": "500 ns"}, **settings})
+    else:
+        fabric = load_topology(name, **settings)
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     counts = f"{fabric.ranks:>9} {fabric.switches:>9} {fabric.link_count:>9}"

@@ -180,10 +180,14 @@ class DevicePart(Part):
 
 
 class GraphPart(Part):
-    """graph: the small graph of rule `graph`, by its edges or by a generator."""
+    """graph: the small graph of rule `graph`, by its edges, by a generator, or as a textbook shape has it."""
 
     edges: Annotated[ListOf[ListOf[Whole]], Field(min_length=1)] | None = Field(
         None, description="[a, b] or [a, b, links] between members 0, 1, …"
+    )
+    shape: dict[str, Any] | None = Field(
+        None,
+        description="a shape without its link; its switches are the members where it has some, else its NPUs",
     )
     generator: Literal["circulant", "random-regular"] | None = None
     offsets: Annotated[ListOf[Number], Field(min_length=1)] | None = Field(

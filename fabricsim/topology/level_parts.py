@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any, Final
 
 import networkx as nx
+import numpy as np
 
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Device
@@ -17,6 +18,7 @@ from fabricsim.topology.grammar import AttachPart, GraphPart, LevelPart, Topolog
 from fabricsim.topology.level import SWITCH, Attachment, Level
 from fabricsim.topology.records import Book
 from fabricsim.topology.rules import SWITCHED, circulant, random_regular, stated_graph
+from fabricsim.topology.shapes import build_shape
 
 
 def levels_of(part: TopologyPart, book: Book, faults: FaultList) -> dict[int, Level]:
@@ -187,6 +189,24 @@ def _check_keys(part: LevelPart) -> None:
             raise InputError([Fault(what, "write one number of members", ("members",))])
 
 
+def _shape_graph(shape: Mapping[str, Any], members: int) -> nx.Graph[Any]:
+    """Return the graph of a shape's switches, of its NPUs where it has none."""
+    if "shape" not in shape:
+        raise InputError("names no shape", "write {shape: torus, size: [4, 4]}")
+    fabric = build_shape({"link": _ANY, **shape})
+    first, count = (fabric.ranks, fabric.switches) if fabric.switches else (0, fabric.ranks)
+    if count != members:
+        raise InputError(f"{fabric.name} has {count} of them, the level {members} members", "make them agree")
+    inner = (fabric.src >= first) & (fabric.dst >= first)
+    pairs = np.sort(np.stack([fabric.src[inner], fabric.dst[inner]], axis=1) - first, axis=1)
+    ends, links = np.unique(pairs, axis=0, return_counts=True)
+    return stated_graph(members, [(a, b, n) for (a, b), n in zip(ends.tolist(), links.tolist(), strict=True)])
+
+
+_ANY: Final = {"bandwidth": "1 GB/s"}
+"""The link of a shape of which only the graph counts."""
+
+
 def _graph(part: GraphPart, members: int, numbers: Mapping[str, Fraction]) -> nx.Graph[Any]:
     stated = part.model_fields_set
     if part.edges is not None and stated == {"edges"}:
@@ -198,7 +218,10 @@ def _graph(part: GraphPart, members: int, numbers: Mapping[str, Fraction]) -> nx
         return circulant(members, [offset.whole(numbers) for offset in part.offsets])
     if part.degree is not None and part.seed is not None and stated == {"generator", "degree", "seed"}:
         return random_regular(members, part.degree, part.seed)
-    right = (
-        "write edges, or generator: circulant with offsets, or generator: random-regular with degree and seed"
-    )
+    if part.shape is not None and stated == {"shape"}:
+        faults = FaultList()
+        with faults.at("shape"):
+            return _shape_graph(part.shape, members)
+        raise InputError(faults.faults)
+    right = "write shape, or edges, or generator: circulant with offsets, or generator: random-regular with degree and seed"
     raise InputError("does not state one graph", right)

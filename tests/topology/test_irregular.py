@@ -288,3 +288,59 @@ def test_a_placeholder_says_why_it_cannot_be_loaded() -> None:
         resolve({"levels": [], "unavailable": "nothing is known"} | {"levels": TIERS["levels"]})
     with pytest.raises(InputError, match="levels: has 0 entries"):
         resolve({"levels": []})
+
+
+# -- shapes as levels -------------------------------------------------------------------------------------------------
+
+KEYS: dict[str, dict[str, Any]] = {
+    "torus": {"size": [4, 2], "twist": True},
+    "mesh": {"size": [2, 3]},
+    "hypercube": {"size": 8},
+    "slim-fly": {"q": 5, "hosts": 1},
+    "dragonfly": {"a": 2, "p": 1, "h": 1},
+    "jellyfish": {"switches": 8, "degree": 3, "hosts": 1, "seed": 1},
+    "leaf-spine": {"leaves": 3, "hosts": 1, "spines": 2},
+}
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_any_shape_is_a_level(name: str) -> None:
+    """Boards of two, each with a switch: the switches meet as those of the shape do, the boards as its NPUs."""
+    alone = shape(name, **KEYS[name])
+    members, first = (alone.switches, alone.ranks) if alone.switches else (alone.ranks, 0)
+    level = {
+        "name": "top",
+        "members": members,
+        "rule": "graph",
+        "graph": {"shape": {"shape": name, **KEYS[name]}},
+    }
+    inner = {pair: n for pair, n in pairs(alone).items() if min(pair) >= first}
+    boards = machine({"name": "board", "members": 2, "rule": "switched"}, {**level, "uplinks_of": "board"})
+    npus = 2 * members
+    assert {p: n for p, n in pairs(boards).items() if p[0] >= npus} == {
+        (a - first + npus, b - first + npus): n for (a, b), n in inner.items()
+    }
+    direct = grouped(bare("board", 2), level, device=RELAY)
+    expected = {(2 * (a - first) + k, 2 * (b - first) + k): n for (a, b), n in inner.items() for k in (0, 1)}
+    assert pairs(direct) == expected
+
+
+@pytest.mark.parametrize(
+    ("graph", "said"),
+    [
+        ({"shape": {"size": 4}}, "levels.0.graph.shape: names no shape"),
+        (
+            {"shape": {"shape": "torus", "size": [2, 4]}},
+            "levels.0.graph.shape: torus-2x4 has 8 of them, the level 4",
+        ),
+        (
+            {"shape": {"shape": "taurus"}},
+            "levels.0.graph.shape.shape: 'taurus' is not a shape; did you mean 'torus'",
+        ),
+        ({"shape": {"shape": "ring", "size": 4}, "seed": 1}, "levels.0.graph: does not state one graph"),
+    ],
+)
+def test_a_bad_shape_of_a_level_is_told(graph: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as error:
+        machine({"name": "top", "members": 4, "rule": "graph", "graph": graph})
+    assert said in str(error.value)

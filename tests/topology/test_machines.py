@@ -11,6 +11,7 @@ import pytest
 from fabricsim.document import Document, read_document
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
+from fabricsim.inspection import inspect
 from fabricsim.routing import POLICIES, default_routing, unreachable
 from fabricsim.topology import load_topology, resolve, shipped, shipped_machines
 from fabricsim.topology.evidence import numbers_in, uncovered
@@ -539,3 +540,67 @@ def test_what_an_npu_sends_is_what_its_vendor_says(name: str) -> None:
         np.add.at(sums, end, np.where(np.array(up)[fabric.level], raw[fabric.link_class], 0))
     free = {"atlas950-superpod": 3 * 56, "atlas960-superpod": 3 * 61.1, "biren-br100": 32}.get(name, 0)
     assert int(sums[0]) / 1e9 == pytest.approx(stated / 1e9 - free, rel=0.003)
+
+
+# -- what uniform traffic can reach -----------------------------------------------------------------------------------
+
+
+def bound(name: str, **settings: int) -> float:
+    """Return what each NPU can send to all others evenly [B/s], headers included."""
+    return float(inspect(load_topology(name, **settings))["all_to_all_bound_wire_Bps"])
+
+
+@pytest.mark.parametrize(("name", "rate"), [("tpu-v4", 50e9), ("tpu-v5p", 100e9), ("tpu-ironwood", 100e9)])
+def test_a_torus_is_bound_by_its_longest_dimension(name: str, rate: float) -> None:
+    """A9: 8b/k of the longest dimension k, times (N - 1)/N (Dally and Towles, 2004)."""
+    fabric = load_topology(name)
+    longest = max(info.members for info in fabric.about.levels)
+    assert bound(name) == pytest.approx(8 * rate / longest * (fabric.ranks - 1) / fabric.ranks, rel=1e-6)
+    figures = inspect(fabric)
+    assert (figures["bisection_Bps"], figures["bisection_exact"]) == (
+        2 * fabric.ranks // longest * rate,
+        True,
+    )
+
+
+def test_a_full_mesh_of_8_by_8_is_bound_by_its_neighbours() -> None:
+    """A10: (n^2 - 1)/n of a link."""
+    assert bound("ub-mesh-rack") == pytest.approx(63 / 8 * 56e9 * UB, rel=1e-6)
+
+
+def test_a_mesh_of_four_dimensions_is_bound_by_the_narrowest() -> None:
+    """A11: n_d b_d (N - 1)/N, least of two dimensions of 8 with links of 56 and two of 4 with links of 28 GB/s."""
+    assert bound("ub-mesh-pod") == pytest.approx(4 * 28e9 * UB * 1023 / 1024, rel=1e-6)
+    cut = inspect(load_topology("ub-mesh-pod"))["bisection_Bps"]
+    assert cut == 4 * 256 * round(
+        28e9 * UB
+    )  # 2 x 2 of the four racks of a row face one another, at 256 positions
+
+
+@pytest.mark.parametrize("taper", [1, 2, 4])
+def test_a_taper_binds_what_leaves_a_cabinet(taper: int) -> None:
+    """A16, with what stays on a board taken off the planes: 448/t leaves a cabinet, 8128 of 8191 others are beyond."""
+    beyond, off_board = (8192 - 64) / 8191, (8192 - 8) / 8191
+    up = 448e9 * UB
+    assert bound("atlas950-superpod", taper=taper) == pytest.approx(
+        min(up / off_board, up / taper / beyond), rel=1e-6
+    )
+    figures = inspect(load_topology("atlas950-superpod", taper=taper))
+    assert (figures["bisection_Bps"], figures["bisection_exact"]) == (
+        4096 * 8 * round(56e9 * UB) // taper,
+        True,
+    )
+
+
+def test_the_bisection_that_the_vendor_s_sum_is_not() -> None:
+    """16 PB/s are all ports both ways; 0.918 PB/s, raw, cross the middle of the tapered variant one way."""
+    figures = inspect(load_topology("atlas950-superpod"))
+    assert pytest.approx(16.5, abs=0.1) == 2 * 8192 * 1008e9 / 1e15
+    assert figures["bisection_Bps"] / UB == pytest.approx(0.918e15, rel=1e-3)
+
+
+def test_pods_of_ub_mesh_meet_through_four_lanes_an_npu() -> None:
+    """56 GB/s raw up from each NPU and 7168 of 8191 others in other pods leave 64 GB/s at most."""
+    ceiling = 56e9 / (7168 / 8191)
+    assert ceiling == pytest.approx(64e9, rel=1e-3)
+    assert 0.85 * ceiling * UB < bound("ub-mesh-superpod") < ceiling * UB
