@@ -223,5 +223,7 @@ def _graph(part: GraphPart, members: int, numbers: Mapping[str, Fraction]) -> nx
         with faults.at("shape"):
             return _shape_graph(part.shape, members)
         raise InputError(faults.faults)
-    right = "write shape, or edges, or generator: circulant with offsets, or generator: random-regular with degree and seed"
+    right = (
+        "write edges, or shape, or generator: circulant with offsets, or random-regular with degree and seed"
+    )
     raise InputError("does not state one graph", right)
