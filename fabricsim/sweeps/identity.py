@@ -31,6 +31,7 @@ class Addresses:
 
     def __init__(self) -> None:
         self._files: dict[Path, str] = {}
+        self._named: dict[tuple[Path, str], Path | None] = {}
         self._program = f"{code_version()}\n{_shipped()}"
 
     def of(self, point: Scenario) -> str:
@@ -38,7 +39,7 @@ class Addresses:
         said = {key: value for key, value in point.data.items() if key not in _NO_PART}
         folders = (point.base, Path())  # a file named in a setting is relative to here
         parts = [self._program, json.dumps(said, sort_keys=True, ensure_ascii=False)]
-        parts += sorted({self._file(path) for folder in folders for path in _named(said, folder)})
+        parts += sorted({self._file(path) for folder in folders for path in self._paths(said, folder)})
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _file(self, path: Path) -> str:
@@ -46,22 +47,28 @@ class Addresses:
         if path not in self._files:
             self._files[path] = ""  # a circle of files ends here
             data = path.read_bytes()
-            below = [self._file(other) for other in _named(_content(path, data), path.parent)]
+            below = [self._file(other) for other in self._paths(_content(path, data), path.parent)]
             self._files[path] = hashlib.sha256(data + "".join(sorted(below)).encode()).hexdigest()
         return self._files[path]
 
+    def _paths(self, value: Any, folder: Path) -> list[Path]:
+        """Return the files below `folder` that the texts in a value name."""
+        return [path for text in _texts(value) if (path := self._path(folder, text))]
 
-def _named(value: Any, folder: Path) -> Iterator[Path]:
-    """Yield the files below `folder` that the texts in a value name."""
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from _named(item, folder)
-    elif isinstance(value, str) and 0 < len(value) < 1024 and ("." in value or "/" in value):
-        path = folder / value
-        if "\0" not in value and path.is_file():
-            yield path.resolve()
+    def _path(self, folder: Path, text: str) -> Path | None:
+        if (folder, text) not in self._named:
+            may_be = 0 < len(text) < 1024 and ("." in text or "/" in text) and "\0" not in text
+            path = folder / text
+            self._named[folder, text] = path.resolve() if may_be and path.is_file() else None
+        return self._named[folder, text]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | Mapping):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _texts(item)
 
 
 def _content(path: Path, data: bytes) -> Any:

@@ -31,6 +31,7 @@ class Store:
         Raises UsageError for a folder with other things in it, or with points of another version.
         """
         self._folder = folder
+        self._made: set[Path] = set()  # folders that are there
         if folder.is_dir() and any(folder.iterdir()):
             _check(folder, resume=resume)
             return
@@ -60,7 +61,9 @@ class Store:
         """Write a file of the folder, whole or not at all. Raises SimulationError if the disk does not take it."""
         scratch = path.with_name(f".{path.name}.{os.getpid()}")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.parent not in self._made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._made.add(path.parent)
             scratch.write_text(text, encoding="utf-8")
             scratch.replace(path)
         except OSError as error:

@@ -126,8 +126,11 @@ def _outcome(future: Future[Outcome]) -> Outcome | None:
 
 
 def _processes(workers: int) -> ProcessPoolExecutor:
-    # spawned, not forked: a fork copies the locks of threads that it does not copy
-    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+    # not forked from here: a fork copies the locks of threads that it does not copy
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    context.set_forkserver_preload([evaluate.__module__])  # what all workers import is imported once
+    return ProcessPoolExecutor(workers, context, initializer=_end_with_parent)
 
 
 def _end_with_parent() -> None:

@@ -84,11 +84,13 @@ def test_xarray_has_a_dimension_for_each_key_of_a_grid(grid: Path) -> None:
 
 
 def test_a_point_that_fails_is_a_row_with_its_error(tmp_path: Path, cli: Cli) -> None:
-    text = RING.replace("algorithm: ring", "algorithm: halving-doubling")
-    path = write(tmp_path, text + "sweep: {topology.size: [4, 6, 8]}\n")
+    path = write(
+        tmp_path,
+        RING.replace("size: 64 KiB", "size: 64 KiB, ranks: 0-5") + "sweep: {topology.size: [6, 4, 8]}\n",
+    )
     made = fs.sweep(path)
     assert [bool(row["error"]) for row in made.rows] == [False, True, False]
-    assert "takes a power of two of ranks, not 6" in made.failed[1]
+    assert "there is no rank 4" in made.failed[1]
     assert made.rows[1]["completion_time_s"] is None
     code, out, err = cli("sweep", path, "--workers", 1)
     assert code == 4
