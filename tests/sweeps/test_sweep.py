@@ -90,7 +90,7 @@ def test_a_point_that_fails_is_a_row_with_its_error(tmp_path: Path, cli: Cli) ->
     )
     made = fs.sweep(path)
     assert [bool(row["error"]) for row in made.rows] == [False, True, False]
-    assert "there is no rank 4" in made.failed[1]
+    assert "there is no rank 5" in made.failed[1]
     assert made.rows[1]["completion_time_s"] is None
     code, out, err = cli("sweep", path, "--workers", 1)
     assert code == 4
