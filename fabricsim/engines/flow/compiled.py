@@ -10,58 +10,75 @@ import numpy as np
 
 
 @cache
-def compiled() -> Callable[..., Any] | None:
-    """Return the compiled function, or None where there is no Numba; the first call of it compiles."""
+def compiled() -> tuple[Callable[..., Any], Callable[..., Any]] | None:
+    """Return `fill` and `levels` compiled, or None where there is no Numba; the first call of each compiles."""
     try:
         import numba
     except ImportError:
         return None
-    function: Callable[..., Any] = numba.njit(cache=True)(fill)
-    return function
+    return numba.njit(cache=True)(fill), numba.njit(cache=True)(levels)
 
 
-def fill(free: Any, starts: Any, links: Any, weights: Any, bounds: Any, on_link: Any) -> Any:
-    """Return (flows,) the max-min fair rates. `free` is used up.
+def fill(capacity: Any, starts: Any, links: Any, weights: Any, active: Any) -> Any:
+    """Return (active,) the max-min fair rates of the flows `active`, while all others rest.
 
-    starts, links, weights: flows as in `Flows`. on_link[bounds[l] : bounds[l + 1]] are the flows on link l. A binary
-    heap holds the links; levels only rise, so what it says of a link is never too much.
+    starts, links, weights: flows as in `Flows`. A binary heap holds the links; levels only rise, so what it says of
+    a link is never too much. Links and flows come in the order in which they are met: ties go by that.
     """
-    count = len(starts) - 1
+    count = len(active)
     rates = np.full(count, np.inf)
     growing = np.ones(count, np.bool_)
-    wanted = np.zeros(len(free))
-    for entry in range(len(links)):
-        wanted[links[entry]] += weights[entry]
-    key = np.empty(len(free))
-    heap = np.empty(len(free), np.int64)
-    size = 0
-    for link in range(len(free)):
-        if bounds[link + 1] > bounds[link]:
-            key[link] = free[link] / wanted[link]
-            at = size
-            size += 1
-            while at and key[link] < key[heap[(at - 1) >> 1]]:
-                heap[at] = heap[(at - 1) >> 1]
-                at = (at - 1) >> 1
-            heap[at] = link
+    number = np.full(len(capacity), -1, np.int64)
+    used, entries = 0, 0
+    for flow in active:
+        for entry in range(starts[flow], starts[flow + 1]):
+            entries += 1
+            if number[links[entry]] < 0:
+                number[links[entry]] = used
+                used += 1
+    free, wanted = np.empty(used), np.zeros(used)
+    bounds = np.zeros(used + 1, np.int64)
+    for flow in active:
+        for entry in range(starts[flow], starts[flow + 1]):
+            link = number[links[entry]]
+            free[link] = capacity[links[entry]]
+            wanted[link] += weights[entry]
+            bounds[link + 1] += 1
+    for link in range(used):
+        bounds[link + 1] += bounds[link]
+    on_link, place = np.empty(entries, np.int64), bounds[:-1].copy()
+    for row in range(count):
+        for entry in range(starts[active[row]], starts[active[row] + 1]):
+            link = number[links[entry]]
+            on_link[place[link]] = row
+            place[link] += 1
+    key, heap = free / wanted, np.empty(used, np.int64)
+    for link in range(used):
+        at = link
+        while at and key[link] < key[heap[(at - 1) >> 1]]:
+            heap[at] = heap[(at - 1) >> 1]
+            at = (at - 1) >> 1
+        heap[at] = link
+    size = used
     while size:
         link = heap[0]
         alive = False
-        for place in range(bounds[link], bounds[link + 1]):
-            if growing[on_link[place]]:
+        for item in range(bounds[link], bounds[link + 1]):
+            if growing[on_link[item]]:
                 alive = True
                 break
         if alive:
             now = max(0.0, free[link] / wanted[link])
             if now <= key[link] * (1 + 1e-12):
-                for place in range(bounds[link], bounds[link + 1]):
-                    flow = on_link[place]
-                    if growing[flow]:
-                        growing[flow] = False
-                        rates[flow] = now
-                        for entry in range(starts[flow], starts[flow + 1]):
-                            free[links[entry]] -= now * weights[entry]
-                            wanted[links[entry]] -= weights[entry]
+                for item in range(bounds[link], bounds[link + 1]):
+                    row = on_link[item]
+                    if growing[row]:
+                        growing[row] = False
+                        rates[row] = now
+                        for entry in range(starts[active[row]], starts[active[row] + 1]):
+                            other = number[links[entry]]
+                            free[other] -= now * weights[entry]
+                            wanted[other] -= weights[entry]
                 alive = False
             else:
                 key[link] = now
@@ -81,3 +98,18 @@ def fill(free: Any, starts: Any, links: Any, weights: Any, bounds: Any, on_link:
             at = child
         heap[at] = link
     return rates
+
+
+def levels(capacity: Any, starts: Any, links: Any, weights: Any, active: Any, rate: Any) -> Any:
+    """Return of each link what flows put on it, the highest rate there, and how many flows have that rate."""
+    used, most = np.zeros(len(capacity)), np.zeros(len(capacity))
+    left = np.zeros(len(capacity), np.int64)
+    for flow in active:
+        for entry in range(starts[flow], starts[flow + 1]):
+            used[links[entry]] += weights[entry] * rate[flow]
+            most[links[entry]] = max(most[links[entry]], rate[flow])
+    for flow in active:
+        for entry in range(starts[flow], starts[flow + 1]):
+            if rate[flow] >= most[links[entry]] * (1 - 1e-9):
+                left[links[entry]] += 1
+    return used, most, left

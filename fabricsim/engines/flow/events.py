@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.flow.solver import TOLERANCE, Flows, max_min_rates, verify
+from fabricsim.engines.flow.solver import TOLERANCE, Flows, levels_of, rates_of, verify
 from fabricsim.engines.flow.transfers import Transfers
 from fabricsim.errors import StallError
 from fabricsim.fabric import Fabric
@@ -104,14 +104,9 @@ class Pool:
     def _levels(self) -> tuple[NDArray[np.bool_], Floats, IntArray]:
         """Return of each link whether it is full, its highest rate, and how many flows of that rate are left."""
         if self._bottlenecks is None:
-            own = self.flows.some(self.active)
-            rates = self.rate[self.active]
-            used = own.load(rates, len(self.capacity))
-            most = np.zeros(len(self.capacity))
-            np.maximum.at(most, own.links, rates[own.flow])
-            highest = rates[own.flow] >= most[own.links] * (1 - TOLERANCE)
-            left = np.bincount(own.links[highest], minlength=len(self.capacity))
-            self._bottlenecks = used >= self.capacity * (1 - TOLERANCE), most, left
+            self._bottlenecks = levels_of(
+                self.capacity, self.flows, self.active, self.rate, self.settings.solver
+            )
         return self._bottlenecks
 
     def solve(self, now: float, started: IntArray) -> None:
@@ -120,10 +115,9 @@ class Pool:
         stalled = self.active[self.rate[self.active] == 0]
         self.left[alive] -= self.rate[alive] * (now - self.solved_at)
         self.active = np.concatenate([alive, stalled, started])
-        own = self.flows.some(self.active)
-        rates = max_min_rates(self.capacity, own, self.settings.solver)
+        rates = rates_of(self.capacity, self.flows, self.active, self.settings.solver)
         if self.settings.verified:
-            verify(self.capacity, own, rates)
+            verify(self.capacity, self.flows.some(self.active), rates)
         self.rate[self.active] = rates
         self.solved_at, self.position, self._bottlenecks = now, 0, None
         self.solves += 1

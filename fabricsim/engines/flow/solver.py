@@ -149,18 +149,7 @@ def _link_by_link(filling: Filling, left: IntArray, rest: Flows) -> None:
 
 def _numba(capacity: Floats, flows: Flows) -> Floats:
     """Go link by link in compiled code; needs Numba (`pip install fabricsim[fast]`)."""
-    kernel = compiled()
-    if kernel is None:
-        raise InputError(
-            "the numba kernel needs Numba, which is not installed", "pip install fabricsim[fast]"
-        )
-    links = flows.links.astype(np.int64, copy=False)
-    order = np.argsort(links, kind="stable")
-    bounds = np.searchsorted(links[order], np.arange(len(capacity) + 1))
-    rates: Floats = kernel(
-        capacity.astype(np.float64), flows.starts, links, flows.weights, bounds, flows.flow[order]
-    )
-    return rates
+    return rates_of(capacity, flows, np.arange(len(flows)), "numba")
 
 
 SOLVERS: Final[Mapping[str, Callable[[Floats, Flows], Floats]]] = {"numpy": _numpy, "numba": _numba}
@@ -174,6 +163,38 @@ def max_min_rates(capacity: Floats, flows: Flows, solver: str = "numpy") -> Floa
     Raises InputError where Numba is asked for and not installed.
     """
     return SOLVERS[solver](capacity, flows)
+
+
+def rates_of(capacity: Floats, flows: Flows, active: IntArray, solver: str) -> Floats:
+    """Return (active,) the rates of some flows while all others rest; compiled code picks them out by itself."""
+    if solver != "numba":
+        return max_min_rates(capacity, flows.some(active), solver)
+    kernels = compiled()
+    if kernels is None:
+        raise InputError(
+            "the numba kernel needs Numba, which is not installed", "pip install fabricsim[fast]"
+        )
+    rates: Floats = kernels[0](capacity, flows.starts, flows.links, flows.weights, active)
+    return rates
+
+
+def levels_of(
+    capacity: Floats, flows: Flows, active: IntArray, rate: Floats, solver: str
+) -> tuple[NDArray[np.bool_], Floats, IntArray]:
+    """Return of each link whether it is full, the highest rate on it, and how many of the flows have that rate.
+
+    rate: of all flows, those that rest included.
+    """
+    kernels = compiled() if solver == "numba" else None
+    if kernels is not None:
+        used, most, left = kernels[1](capacity, flows.starts, flows.links, flows.weights, active, rate)
+    else:
+        own, rates = flows.some(active), rate[active]
+        used, most = own.load(rates, len(capacity)), np.zeros(len(capacity))
+        np.maximum.at(most, own.links, rates[own.flow])
+        highest = rates[own.flow] >= most[own.links] * (1 - TOLERANCE)
+        left = np.bincount(own.links[highest], minlength=len(capacity))
+    return used >= capacity * (1 - TOLERANCE), most, left
 
 
 def certified(
