@@ -61,6 +61,12 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
         "",
         "largest relative difference between flow and packet at the sizes of a cross-check",
     ),
+    "round_trip_mean_s": ("s", "mean time from a memory request's release to the delivery of its response"),
+    "round_trip_p50_s": ("s", "median round trip"),
+    "round_trip_p99_s": ("s", "99th percentile of round trips"),
+    "round_trip_p999_s": ("s", "99.9th percentile of round trips"),
+    "data_rate_Bps": ("B/s", "bytes asked for that were done from the end of the warm-up to the last issue"),
+    "saturated": ("1", "whether less than 95 % of what was issued in that window was done in it"),
     "link_utilization_max": ("1", "largest share of the completion time that a channel was busy"),
     "link_utilization_mean": ("1", "mean busy share over channels that carried traffic"),
 }

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fabricsim.engines.latency import latency, operation_latency
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.result import OperationResult, Table, digest_of
@@ -207,7 +208,7 @@ def metrics(schedule: Schedule, record: Record, ideal_ps: int) -> dict[str, floa
     if record.extras is not None:
         out |= _counts(record.extras)
     utilization = record.channel_busy_ps / span
-    return out | _latency(record.delivered_ps - record.release_ps) | {
+    return out | latency(record.delivered_ps - record.release_ps) | {
         "link_utilization_max": float(utilization.max()),
         "link_utilization_mean": float(utilization.mean()),
     }  # fmt: skip
@@ -229,17 +230,6 @@ def _counts(extras: Extras) -> dict[str, float]:
 def schedule_payload(schedule: Schedule) -> int:
     """Return the payload bytes of a whole schedule."""
     return sum(op.payload for op in schedule.operations)
-
-
-def _latency(latency_ps: IntArray) -> dict[str, float]:
-    # the least latency that half, or 99 %, of the messages do not exceed: one that occurred
-    p50, p99 = np.percentile(latency_ps, [50, 99], method="inverted_cdf")
-    return {
-        "latency_mean_s": float(latency_ps.mean()) / PS_PER_S,
-        "latency_p50_s": float(p50) / PS_PER_S,
-        "latency_p99_s": float(p99) / PS_PER_S,
-        "latency_max_s": float(latency_ps.max()) / PS_PER_S,
-    }
 
 
 def _span(schedule: Schedule, record: Record, index: int) -> tuple[int, int]:
@@ -269,7 +259,7 @@ def operation_results(schedule: Schedule, record: Record) -> tuple[OperationResu
         else:
             values |= {"size_B": op.size, "asked_size_B": op.asked}
         values |= {"bytes_injected": op.payload, "messages": op.messages}
-        values |= _latency((record.delivered_ps - record.release_ps)[own])
+        values |= operation_latency(op, record.release_ps[own], record.delivered_ps[own])
         results.append(OperationResult(op.name, op.kind, op.algorithm, len(op.ranks), seconds(start), values))
     return tuple(results)
 

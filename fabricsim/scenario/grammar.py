@@ -61,6 +61,7 @@ class EntryPart(Part):
     after: ListOf[str] = Field((), description="entries that each rank finishes first")
     barrier: bool = Field(False, description="whether all ranks wait for all of `after`")
     lane: Whole = Field(0, description="traffic class of its messages, below model.lanes")
+    warmup: Time = Field(0.0, description="what is issued before it does not count for latency")
 
 
 class CollectiveEntry(EntryPart):
@@ -138,20 +139,46 @@ class PatternEntry(EntryPart):
         return self.pattern
 
 
-def entry_class(value: Mapping[str, Any]) -> type[CollectiveEntry] | type[PatternEntry]:
-    """Return the class of a workload entry, by which of `collective` and `pattern` it has."""
-    has = [key for key in ("collective", "pattern") if key in value]
-    if len(has) == 2:
-        raise InputError("has both a collective and a pattern", "make two entries of it")
+class MemoryEntry(EntryPart):
+    """workload: reads, writes or atomics of remote memory; size is that of the data."""
+
+    memory: str
+    targets: Annotated[
+        Ranks,
+        PlainValidator(checked(parse_ranks)),
+        WithJsonSchema({"type": ["string", "array"], "description": RIGHT}),
+    ] = Field(Ranks(), description="whose memory; all ranks' by default")
+    requests: Count | None = Field(None, description="closed loop: how many each rank issues in all")
+    outstanding: Count | None = Field(None, description="closed loop: how many of each rank are open at once")
+    load: Share | None = Field(None, description="open loop: share of the scale-up injection bandwidth")
+    duration: Time | None = Field(None, description="open loop: how long requests are issued")
+    service: Time = Field(0.0, description="from a request's delivery to the release of its response")
+    command: PositiveSize | None = Field(None, description="bytes of a command, address included; 16 B")
+    response_lane: Whole | None = Field(None, description="traffic class of responses; the next after `lane`")
+
+    @property
+    def kind(self) -> str:
+        """What is done to memory."""
+        return self.memory
+
+
+def entry_class(value: Mapping[str, Any]) -> type[CollectiveEntry | PatternEntry | MemoryEntry]:
+    """Return the class of a workload entry, by which of `collective`, `pattern` and `memory` it has."""
+    has = [key for key in ("collective", "pattern", "memory") if key in value]
+    if len(has) > 1:
+        raise InputError(f"has both a {has[0]} and a {has[1]}", "make two entries of it")
     if not has:
-        raise InputError("has neither a collective nor a pattern", "add one, as in collective: all-reduce")
+        what = "has neither a collective nor a pattern, and no memory"
+        raise InputError(what, "add one, as in collective: all-reduce")
+    if has == ["memory"]:
+        return MemoryEntry
     if has == ["pattern"]:
         return PatternEntry
     return BarrierEntry if value["collective"] == "barrier" else CollectiveEntry
 
 
-def _entry(value: object) -> CollectiveEntry | PatternEntry:
-    if isinstance(value, CollectiveEntry | PatternEntry):
+def _entry(value: object) -> CollectiveEntry | PatternEntry | MemoryEntry:
+    if isinstance(value, CollectiveEntry | PatternEntry | MemoryEntry):
         return value
     if not isinstance(value, Mapping):
         raise InputError(f"{shown(value)} is not a mapping", "write {collective: all-reduce, size: 1 MiB}")
@@ -166,7 +193,9 @@ def _topology(value: object) -> object:
     return value
 
 
-Entry = Annotated[CollectiveEntry | BarrierEntry | PatternEntry, BeforeValidator(checked(_entry))]
+Entry = Annotated[
+    CollectiveEntry | BarrierEntry | PatternEntry | MemoryEntry, BeforeValidator(checked(_entry))
+]
 
 
 class ScenarioPart(Part):
@@ -198,4 +227,6 @@ class ScenarioPart(Part):
 
 def entry_name(value: Mapping[str, Any]) -> str:
     """Return the name of a workload entry as written: its own, or else its collective's or pattern's."""
-    return str(value.get("name") or value.get("collective") or value.get("pattern") or "")
+    return str(
+        value.get("name") or value.get("collective") or value.get("pattern") or value.get("memory") or ""
+    )

@@ -14,13 +14,15 @@ from fabricsim.collectives.choice import AUTO
 from fabricsim.errors import FaultList, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
-from fabricsim.scenario.grammar import CollectiveEntry, PatternEntry
-from fabricsim.schedule import Operation, Schedule
-from fabricsim.traffic import PATTERNS, injection, pattern, read_matrix
+from fabricsim.scenario.grammar import CollectiveEntry, MemoryEntry, PatternEntry
+from fabricsim.schedule import IntArray, Operation, Schedule
+from fabricsim.traffic import COMMAND, MEMORY, PATTERNS, Loop, injection, memory, pattern, read_matrix
 
-Entry = CollectiveEntry | PatternEntry
+Entry = CollectiveEntry | PatternEntry | MemoryEntry
 
-_NOT_PASSED: Final = frozenset({"name", "collective", "algorithm", "pattern", "size", "ranks", "lane"})
+_NOT_PASSED: Final = frozenset(
+    {"name", "collective", "algorithm", "pattern", "size", "ranks", "lane", "warmup"}
+)
 """Keys of an entry that a collective or pattern takes by position; the others go by name, where stated."""
 
 
@@ -46,15 +48,21 @@ def check_entries(entries: Sequence[Entry]) -> None:
 
 
 def _form(entry: Entry) -> str:
+    if isinstance(entry, MemoryEntry):
+        return "memory"
     return "collective" if isinstance(entry, CollectiveEntry) else "pattern"
 
 
 def _check_kind(entry: Entry) -> None:
     faults = FaultList()
-    known: Mapping[str, Any] = ALGORITHMS if isinstance(entry, CollectiveEntry) else PATTERNS
+    form = _form(entry)
+    known: Mapping[str, Any] = {"collective": ALGORITHMS, "pattern": PATTERNS, "memory": MEMORY}[form]
     if entry.kind not in known:
-        form = _form(entry)
-        faults.add(f"{entry.kind!r} is not a {form}", close_match(entry.kind, known), (form,))
+        faults.add(
+            f"{entry.kind!r} is not {'done to memory' if form == 'memory' else f'a {form}'}",
+            close_match(entry.kind, known),
+            (form,),
+        )
     elif isinstance(entry, CollectiveEntry) and entry.algorithm not in (None, AUTO):
         algorithms = ALGORITHMS[entry.kind]
         if entry.algorithm not in algorithms:
@@ -72,7 +80,7 @@ def bind(entries: Sequence[Entry], fabric: Fabric, seed: int, base: Path) -> Sch
     faults, operations = FaultList(), []
     for index, entry in enumerate(entries):
         with faults.at("workload", index):
-            operations.append(replace(_operation(entry, fabric, seed, base), lane=entry.lane))
+            operations.append(_with_class(_operation(entry, fabric, seed, base), entry))
     faults.raise_if_any()
     for index, (entry, operation) in enumerate(zip(entries, operations, strict=True)):
         lost = _unreachable(fabric, operation)
@@ -96,6 +104,8 @@ def _operation(entry: Entry, fabric: Fabric, seed: int, base: Path) -> Operation
         ranks = entry.ranks.on(fabric.ranks)
     faults.raise_if_any()
     name = entry.name or entry.kind
+    if isinstance(entry, MemoryEntry):
+        return _memory(entry, fabric, ranks, name, seed)
     stated = {key: getattr(entry, key) for key in entry.model_fields_set - _NOT_PASSED}
     if "file" in stated:
         with faults.at("file"):
@@ -106,6 +116,26 @@ def _operation(entry: Entry, fabric: Fabric, seed: int, base: Path) -> Operation
     if entry.load is not None:
         stated["injection"] = injection(fabric, ranks)
     return pattern(name, entry.kind, ranks, entry.size, seed=seed, fabric=fabric, **stated)
+
+
+def _with_class(operation: Operation, entry: Entry) -> Operation:
+    return replace(operation, lane=entry.lane, warmup=entry.warmup)
+
+
+def _memory(entry: MemoryEntry, fabric: Fabric, ranks: IntArray, name: str, seed: int) -> Operation:
+    faults, targets = FaultList(), ranks
+    if "targets" in entry.model_fields_set:
+        with faults.at("targets"):
+            targets = entry.targets.on(fabric.ranks)
+        faults.raise_if_any()
+    share = injection(fabric, ranks) if entry.load is not None else None
+    loop = Loop(entry.requests, entry.outstanding, entry.load, entry.duration, share)
+    back = entry.lane + 1 if entry.response_lane is None else entry.response_lane
+    return memory(
+        name, entry.kind, ranks, entry.size, loop, seed=seed, targets=targets, service=entry.service,
+        command=entry.command or COMMAND, lanes=(entry.lane, back), start=entry.start, after=entry.after,
+        barrier=entry.barrier,
+    )  # fmt: skip
 
 
 def _unreachable(fabric: Fabric, operation: Operation) -> list[tuple[int, int]]:

@@ -9,6 +9,7 @@ from fabricsim.collectives.matrix import read_matrix
 from fabricsim.traffic.binding import injection, pattern
 from fabricsim.traffic.catalogue import PATTERNS
 from fabricsim.traffic.draw import Choices
+from fabricsim.traffic.memory import COMMAND, MEMORY, Loop, memory
 from fabricsim.traffic.value import (
     Pattern,
     bit_reversal,
@@ -25,13 +26,17 @@ from fabricsim.traffic.value import (
 )
 
 __all__ = [
+    "COMMAND",
+    "MEMORY",
     "PATTERNS",
     "Choices",
+    "Loop",
     "Pattern",
     "bit_reversal",
     "hotspot",
     "incast",
     "injection",
+    "memory",
     "moe_combine",
     "moe_dispatch",
     "pattern",
