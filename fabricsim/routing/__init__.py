@@ -17,6 +17,7 @@ Routes of messages come from a search of the part of the fabric that their short
 
 from fabricsim.routing.deadlock import Verdict, deadlock
 from fabricsim.routing.deal import Relaying, relaying
+from fabricsim.routing.evenness import TierUse, hash_use
 from fabricsim.routing.hashing import splitmix64
 from fabricsim.routing.lanes import heights, lanes_of
 from fabricsim.routing.load import channel_busy_ps, packets_on, path_ps
@@ -51,12 +52,14 @@ __all__ = [
     "Routes",
     "Routing",
     "Shares",
+    "TierUse",
     "Verdict",
     "carried_once",
     "channel_busy_ps",
     "deadlock",
     "default_routing",
     "distances",
+    "hash_use",
     "heights",
     "lanes_of",
     "next_hops",
