@@ -233,6 +233,9 @@ def test_cables_are_written_once_and_verified(cli: Cli, tmp_path: Path) -> None:
     assert code == 1
     assert out.startswith("missing: cable 1295 from ")
     assert cli("inspect", "gb200-nvl72", "hgx-h100", "--cables", file, "--force")[0] == 2
+    code, _, err = cli("inspect", "gb200-nvl72", "--verify-cables", file, "--json")
+    assert (code, "leave --json to a call of its own" in err) == (2, True)
+    assert cli("inspect", "gb200-nvl72", "--force")[0] == 2
 
 
 def test_diff_compares_names_files_and_revisions(cli: Cli, tmp_path: Path, monkeypatch) -> None:

@@ -28,52 +28,60 @@ Settings = Annotated[
 ]
 
 
+Lint = Annotated[bool, typer.Option("--lint", help="Exit 1 when there are findings.")]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", metavar="FILE", help="Draw one topology as .png or .svg.")
+]
+Cables = Annotated[
+    Path | None, typer.Option("--cables", metavar="FILE.csv", help="Write every cable of one topology.")
+]
+Verify = Annotated[
+    Path | None,
+    typer.Option(
+        "--verify-cables",
+        metavar="FILE.csv",
+        help="Compare measured cables (columns a_port, b_port) with one topology; exit 1 when they differ.",
+    ),
+]
+Parts = Annotated[
+    str | None,
+    typer.Option("--parts", metavar="BOOK", help="Add up cost, power and failures by a parts book (.yaml)."),
+]
+ForceCables = Annotated[bool, typer.Option("--force", help="Replace the file of --cables.")]
+Deadlock = Annotated[
+    bool,
+    typer.Option(
+        "--deadlock",
+        help="Prove that routes cannot deadlock, or show a circle and exit 1; --set routing.lanes=tfc and the like "
+        "change the topology's own routing.",
+    ),
+]
+
+
 def inspect(
     topologies: Topologies,
     as_json: Json = False,
     settings: Settings = None,
-    lint: Annotated[bool, typer.Option("--lint", help="Exit 1 when there are findings.")] = False,
-    picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE", help="Draw one topology as .png or .svg.")
-    ] = None,
-    cables: Annotated[
-        Path | None, typer.Option("--cables", metavar="FILE.csv", help="Write every cable of one topology.")
-    ] = None,
-    verify: Annotated[
-        Path | None,
-        typer.Option(
-            "--verify-cables",
-            metavar="FILE.csv",
-            help="Compare measured cables (columns a_port, b_port) with one topology; exit 1 when they differ.",
-        ),
-    ] = None,
-    parts: Annotated[
-        str | None,
-        typer.Option(
-            "--parts", metavar="BOOK", help="Add up cost, power and failures by a parts book (.yaml)."
-        ),
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the file of --cables.")] = False,
-    deadlock: Annotated[
-        bool,
-        typer.Option(
-            "--deadlock",
-            help="Prove that routes cannot deadlock, or show a circle and exit 1; --set routing.lanes=tfc and the like "
-            "change the topology's own routing.",
-        ),
-    ] = False,
+    lint: Lint = False,
+    picture: Picture = None,
+    cables: Cables = None,
+    verify: Verify = None,
+    parts: Parts = None,
+    force: ForceCables = False,
+    deadlock: Deadlock = False,
 ) -> None:
     """Print what topologies are: counts, hops, bisection, injection, tiers, cables, findings; side by side."""
-    from fabricsim.inspection import inspect as figures_of
-    from fabricsim.inspection.parts import load_parts
     from fabricsim.topology import load_topology, parse_settings
 
+    others = {"--json": as_json, "--lint": lint, "--picture": picture, "--cables": cables, "--parts": parts}
+    _alone({"--deadlock": deadlock, "--verify-cables": verify}, others)
+    if force and not cables:
+        raise UsageError("--force lets --cables replace a file: there is no --cables here")
     stated = parse_settings(settings or [])
     if deadlock:
         _deadlock(topologies, stated)
         return
     fabrics = [load_topology(name, **stated) for name in topologies]
-    book = load_parts(parts) if parts else None
     if verify:
         _verify(_only(fabrics, "--verify-cables compares"), verify)
         return
@@ -81,6 +89,22 @@ def inspect(
         _draw(_only(fabrics, "--picture draws"), picture)
     if cables:
         _write_cables(_only(fabrics, "--cables writes"), cables, force=force)
+    _print_figures(fabrics, parts, as_json=as_json, lint=lint)
+
+
+def _alone(single: Mapping[str, Any], others: Mapping[str, Any]) -> None:
+    """Raise UsageError where an option that prints something else comes with one that would have no effect."""
+    given = [name for name, value in single.items() if value]
+    idle = [*given[1:], *(name for name, value in others.items() if value)] if given else []
+    if idle:
+        raise UsageError(f"{given[0]} prints only its verdict: leave {', '.join(idle)} to a call of its own")
+
+
+def _print_figures(fabrics: Sequence[Fabric], parts: str | None, *, as_json: bool, lint: bool) -> None:
+    from fabricsim.inspection import inspect as figures_of
+    from fabricsim.inspection.parts import load_parts
+
+    book = load_parts(parts) if parts else None
     figures = [figures_of(fabric, book) for fabric in fabrics]
     if as_json:
         print(json.dumps(figures[0] if len(figures) == 1 else figures, indent=1))

@@ -70,39 +70,57 @@ class Places:
 
 def places_of(fabric: Fabric, layout: Layout) -> Places:
     """Return where every node stands. Raises InputError, keyed below `layout`, for what cannot stand there."""
-    levels = _Levels.of(fabric, layout)
-    racks = -(-levels.rack.copies // layout.per_rack)
+    hall = _Hall(layout, _Levels.of(fabric, layout))
     rack, tray = np.zeros(fabric.nodes, np.int64), np.zeros(fabric.nodes, np.int64)
-    first_tray = layout.per_rack * levels.trays_of_rack  # where trays of switches begin
-    alone = layout.per_rack == 1
-    names = [f"{layout.rack if alone else 'rack'}{index}" for index in range(racks)]
-    order = [(np.arange(racks) + 0.5) / racks]
     for group in fabric.groups:
-        part, stand = slice(group.first, group.first + group.count), levels.stand(group)
-        full = group.count + len(group.missing)  # what is left out keeps its place empty
-        place = np.delete(np.arange(full), group.missing)
-        if levels.inside_tray(group):
-            copy = place * levels.tray.copies // full
-            rack[part] = copy // (levels.trays_of_rack * layout.per_rack)
-            tray[part] = copy % (levels.trays_of_rack * layout.per_rack)
-        elif stand.per_rack is not None:
-            own = -(-full // stand.per_rack)
-            rack[part] = len(names) + place // stand.per_rack
-            tray[part] = place % stand.per_rack // stand.per_tray
-            names += [f"{group.level}-rack{index}" for index in range(own)]
-            order.append(_order(stand.place, own))
-        elif levels.info(group).copies >= levels.rack.copies:
-            rack[part] = place * levels.rack.copies // full // layout.per_rack
-            each = -(-full * layout.per_rack // levels.rack.copies)
-            tray[part] = first_tray + place % each // stand.per_tray
-            first_tray += -(-each // stand.per_tray)
-        else:
-            what = f"where the switches of {group.level!r} stand is not stated"
-            right = "write how many share a rack: {per_rack: 8}"
-            raise InputError([Fault(what, right, ("switches", group.level))])
+        part = slice(group.first, group.first + group.count)
+        # what is left out keeps its place empty
+        kept = np.delete(np.arange(group.count + len(group.missing)), group.missing)
+        racks, trays = hall.put(group)
+        rack[part], tray[part] = racks[kept], trays[kept]
     _check_height(layout, tray)
-    x, y = _floor(layout, np.concatenate(order))
-    return Places(rack, tray, tuple(names), x, y)
+    x, y = _floor(layout, np.concatenate(hall.order))
+    return Places(rack, tray, tuple(hall.names), x, y)
+
+
+class _Hall:
+    """Racks while groups are put into them: their names, their order on the floor, and the next free tray."""
+
+    def __init__(self, layout: Layout, levels: _Levels) -> None:
+        self.layout, self.levels = layout, levels
+        racks = -(-levels.rack.copies // layout.per_rack)
+        name = layout.rack if layout.per_rack == 1 else "rack"
+        self.names = [f"{name}{index}" for index in range(racks)]
+        self.order = [(np.arange(racks) + 0.5) / racks]
+        self.trays = layout.per_rack * levels.trays_of_rack
+        self.next_tray = self.trays
+
+    def put(self, group: NodeGroup) -> tuple[IntArray, IntArray]:
+        """Return rack and tray of each place of a group, those included that no node takes."""
+        place, stand = np.arange(group.count + len(group.missing)), self.levels.stand(group)
+        if self.levels.inside_tray(group):
+            copy = place * self.levels.tray.copies // len(place)
+            return copy // self.trays, copy % self.trays
+        if stand.per_rack is not None:
+            return self._in_own_racks(group.level, place, stand)
+        if self.levels.info(group).copies >= self.levels.rack.copies:
+            return self._above_trays(place, stand)
+        what = f"where the switches of {group.level!r} stand is not stated"
+        right = "write how many share a rack: {per_rack: 8}"
+        raise InputError([Fault(what, right, ("switches", group.level))])
+
+    def _in_own_racks(self, level: str, place: IntArray, stand: Stand) -> tuple[IntArray, IntArray]:
+        assert stand.per_rack is not None
+        first, racks = len(self.names), -(-len(place) // stand.per_rack)
+        self.names += [f"{level}-rack{index}" for index in range(racks)]
+        self.order.append(_order(stand.place, racks))
+        return first + place // stand.per_rack, place % stand.per_rack // stand.per_tray
+
+    def _above_trays(self, place: IntArray, stand: Stand) -> tuple[IntArray, IntArray]:
+        copies, per_rack = self.levels.rack.copies, self.layout.per_rack
+        each, first = -(-len(place) * per_rack // copies), self.next_tray
+        self.next_tray += -(-each // stand.per_tray)
+        return place * copies // len(place) // per_rack, first + place % each // stand.per_tray
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +154,7 @@ class _Levels:
 
     @property
     def trays_of_rack(self) -> int:
+        """Trays of the members in each copy of the rack's level."""
         return self.tray.copies // self.rack.copies
 
     def info(self, group: NodeGroup) -> LevelInfo:
@@ -147,6 +166,7 @@ class _Levels:
         return not group.level or self.info(group).copies >= self.tray.copies
 
     def stand(self, group: NodeGroup) -> Stand:
+        """Return what is stated of where a group stands, or what holds if nothing is."""
         return next((s for s in self.stands if s.level == group.level), Stand(group.level))
 
 
