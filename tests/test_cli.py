@@ -186,6 +186,7 @@ def test_inspect_prints_one_or_several(cli: Cli) -> None:
         ("collectives", "all-reduce"),
         ("routing", "spray"),
         ("traffic", "incast"),
+        ("parts", "example"),
     ],
 )
 def test_list(cli: Cli, what: str, name: str) -> None:

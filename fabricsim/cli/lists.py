@@ -17,6 +17,7 @@ class Thing(StrEnum):
     COLLECTIVES = "collectives"
     ROUTING = "routing"
     TRAFFIC = "traffic"
+    PARTS = "parts"
 
 
 class SchemaOf(StrEnum):
@@ -50,6 +51,10 @@ def _things(what: Thing) -> list[tuple[str, str]]:
         from fabricsim.collectives import ALGORITHMS
 
         return [(name, ", ".join(algorithms)) for name, algorithms in ALGORITHMS.items()]
+    if what is Thing.PARTS:
+        from fabricsim.inspection.parts import load_parts, shipped_parts
+
+        return [(name, load_parts(name).title) for name in shipped_parts()]
     if what is Thing.TRAFFIC:
         from fabricsim.traffic import PATTERNS
 

@@ -178,14 +178,14 @@ def _verify(fabric: Fabric, path: Path) -> None:
         raise typer.Exit(1)
 
 
-SideText = Annotated[
-    str, typer.Argument(metavar="TOPOLOGY", help="A topology file, a shipped name, or git:REV:FILE.")
-]
+_SIDE_HELP = "A topology file, a shipped name, or git:REV:FILE."
+SideA = Annotated[str, typer.Argument(metavar="A", help=_SIDE_HELP)]
+SideB = Annotated[str, typer.Argument(metavar="B", help=_SIDE_HELP)]
 
 
 def diff(
-    a: SideText,
-    b: SideText,
+    a: SideA,
+    b: SideB,
     as_json: Json = False,
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print Markdown, as for a pull request.")

@@ -50,6 +50,26 @@ def cable_rows(fabric: Fabric) -> Iterator[tuple[Any, ...]]:
     )  # fmt: skip
 
 
+def layout_figures(fabric: Fabric) -> dict[str, Any] | None:
+    """Return what a layout says of the cables: racks, bundles, and by medium metres in all and the longest [m].
+
+    None for a machine without a layout.
+    """
+    layout = fabric.about.layout
+    if layout is None:
+        return None
+    places, links = places_of(fabric, layout), cable_links(fabric)
+    lengths = lengths_of(fabric, layout, places)[links]
+    media = np.array([link.medium or "unstated" for link in fabric.links])[fabric.link_class[links]]
+    own = {str(medium): lengths[media == medium] for medium in np.unique(media)}
+    return {
+        "racks": len(places.names),
+        "bundles": len(bundles_of(fabric, places)[1]),
+        "metres": {medium: round(float(part.sum()), 3) for medium, part in own.items()},
+        "longest_m": {medium: round(float(part.max()), 3) for medium, part in own.items()},
+    }
+
+
 def write_cables(fabric: Fabric, path: Path) -> int:
     """Write the cables of a machine as CSV, replacing the file, and return how many there are."""
     with path.open("w", newline="", encoding="utf-8") as file:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 from fabricsim.fabric import Fabric
+from fabricsim.inspection.cabling import layout_figures
 from fabricsim.inspection.cuts import all_to_all_bound, bisection
 from fabricsim.inspection.lint import lint
 from fabricsim.inspection.media import cable_lanes, cables, modules_of_class, whole
@@ -26,7 +27,7 @@ def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
     is on the wire, after coding; but `all_to_all_bound_Bps` is payload, and `…_wire_Bps` is what that takes. A port
     sum leaves out links inside a package. `hops_sampled` and `all_to_all_sampled` count the destinations looked at
     where those are not all, else they are None: then no path is left out, or left-out ones are equal by symmetry.
-    With a parts book `parts` has its totals.
+    With a parts book `parts` has its totals, with a layout `layout` has racks, bundles and lengths, else it is None.
     """
     pairs = pairs_of(fabric)
     known = pairs.separated is None and fabric.ranks > 1
@@ -51,6 +52,7 @@ def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
         "cables": cables(fabric),
         "cable_lanes": cable_lanes(fabric),
         "optical_modules": whole(float(modules_of_class(fabric).sum())),
+        "layout": layout_figures(fabric),
         **({"parts": totals(fabric, book)} if book is not None else {}),
         "notes": list(fabric.about.notes),
         "lint": lint(fabric, pairs),

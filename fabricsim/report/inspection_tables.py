@@ -51,7 +51,19 @@ LABELS: Final[Mapping[str, str]] = {
 """Rows of the table: rates are per direction, those of NPUs per NPU (a rank: a die where a package has several)."""
 
 _APART: Final = frozenset(
-    {"name", "title", "vendor_sum", "tiers", "cables", "cable_lanes", "parts", "notes", "lint", "evidence"}
+    {
+        "name",
+        "title",
+        "vendor_sum",
+        "tiers",
+        "cables",
+        "cable_lanes",
+        "layout",
+        "parts",
+        "notes",
+        "lint",
+        "evidence",
+    }
 )
 _MEDIA: Final[Mapping[str, str]] = {
     "pcb": "links on boards",
@@ -100,7 +112,29 @@ def cables_table(figures: Sequence[Figures]) -> TextTable:
         for medium in media
         if medium != _NO_CABLE and any(column and medium in column for column in lanes)
     ]
-    return TextTable("Cables by medium", ("", *_names(figures)), tuple(rows))
+    return TextTable("Cables by medium", ("", *_names(figures)), (*rows, *_layout_rows(figures)))
+
+
+def _layout_rows(figures: Sequence[Figures]) -> list[tuple[str, ...]]:
+    """Return lengths by medium, racks and bundles; none where no topology has a layout."""
+    layouts = [column["layout"] for column in figures]
+    media = [medium for medium in _MEDIA if any(layout and medium in layout["metres"] for layout in layouts)]
+    rows = [
+        (f"longest, {_MEDIA[m]} [m]", *(_metres(layout, "longest_m", m) for layout in layouts)) for m in media
+    ]
+    rows += [
+        (f"in all, {_MEDIA[m]} [m]", *(_metres(layout, "metres", m) for layout in layouts)) for m in media
+    ]
+    if any(layouts):
+        rows += [
+            (key, *("–" if layout is None else f"{layout[key]:,}" for layout in layouts))
+            for key in ("racks", "bundles")
+        ]
+    return rows
+
+
+def _metres(layout: Mapping[str, Any] | None, key: str, medium: str) -> str:
+    return "–" if layout is None or medium not in layout[key] else f"{layout[key][medium]:,.7g}"
 
 
 def parts_table(figures: Sequence[Figures]) -> TextTable:

@@ -54,6 +54,17 @@ def test_every_cable_is_a_row(rows: list[dict[str, str]]) -> None:
     )
 
 
+def test_inspect_sums_the_lengths_that_the_list_has(rows: list[dict[str, str]]) -> None:
+    """Of the two NPUs on each of four boards, to the switch above them: 4, 3, 2 and 1 trays of 10 cm, in two racks."""
+    found = inspect(pod())["layout"]
+    assert (found["racks"], found["bundles"]) == (2, 1)
+    assert found["metres"]["copper"] == pytest.approx(2 * 2 * (0.4 + 0.3 + 0.2 + 0.1))
+    assert found["longest_m"]["copper"] == pytest.approx(0.4)
+    for medium, metres in found["metres"].items():
+        assert metres == pytest.approx(sum(float(row["length_m"]) for row in rows if row["medium"] == medium))
+    assert inspect(load_topology("gb200-nvl72"))["layout"] is None
+
+
 def test_no_port_has_two_cables(rows: list[dict[str, str]]) -> None:
     ends = Counter(row[end] for row in rows for end in ("a_port", "b_port"))
     assert len(ends) == 2 * len(rows)
