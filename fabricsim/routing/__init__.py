@@ -1,18 +1,24 @@
-"""Which channels a packet takes.
+"""Which channels a message takes, and which virtual lanes.
 
-Among shortest paths, and never through a node that does not forward. At each node the candidates are the
-channels that come one hop nearer, in order of their ids; a policy picks one of n:
+Nothing passes through a node that does not forward. Where a policy follows shortest paths, the candidates at a node are
+the channels that come one hop nearer, in order of their ids; it picks one of n:
 
-    minimal   the first
-    ecmp      splitmix64(seed, src, dst, message, node) mod n, per message; `hash: pair` leaves the message out
-    spray     (splitmix64(seed, message, node) + packet index // stride) mod n, per packet, where stride is the
-              product of the candidates there were at the nodes before
+    minimal          the first
+    ecmp             splitmix64(seed, src, dst, message, node) mod n, per message; `hash: pair` leaves the message out
+    spray            (splitmix64(seed, message, node) + packet index // stride) mod n, per packet, where stride is the
+                     product of the candidates there were at the nodes before
+    dimension-order  as ecmp, among the candidates of the innermost level only
+    valiant          as ecmp, first to a node drawn by hash, then on
+    all-path         all paths up to some hops longer than the shortest, packets dealt by a split
+    adaptive         the one with the least queued, which the packet engine knows
 
 With the stride a message's packets take all their paths in turn. Without it, packets that meet in a second-tier
 switch would agree in their index mod n, and all take one of its n channels.
 
-Routes of messages come from a search of the part of the fabric that their shortest paths can use (`search`);
-`next_hops` looks at every node of a fabric, for figures.
+Candidates come from arithmetic on tiers of switches (`tiers`) and products (`products`), else from a search of the part
+of the fabric that the paths can use (`search`); `next_hops` looks at every node of a fabric. `routes` gives packets
+their paths, `Router` finds single ones block after block, `shares` says which part of a flow crosses which channel.
+`lanes_of` gives hops their lanes, `deadlock` proves that they suffice.
 """
 
 from fabricsim.routing.deadlock import Verdict, deadlock
