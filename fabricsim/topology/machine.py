@@ -161,11 +161,11 @@ def _check_records(part: TopologyPart, book: Book, faults: FaultList) -> None:
 def _model(part: TopologyPart, levels: Sequence[Level]) -> Model:
     """Return the file's model; flit, header and cell, where it states none, are those on which all links agree.
 
-    A cell counts where buffers are finite only.
+    Links inside a package make no packets of their own and are not asked. A cell counts where buffers are finite only.
     """
     stated = part.model.values() if part.model else {}
     keys = ("flit", "header", "cell") if "buffer" in stated else ("flit", "header")
-    links = [level.link for level in levels if level.link is not None]
+    links = [level.link for level in levels if level.link is not None and level.network != "package"]
     shared = {key: {getattr(link, key) for link in links} for key in keys}
     agreed = {key: values.pop() for key, values in shared.items() if len(values) == 1 and None not in values}
     endpoint = Endpoint(**part.endpoint.values()) if part.endpoint else Endpoint()

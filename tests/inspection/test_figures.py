@@ -133,3 +133,11 @@ def test_shipped_machines_lint_clean(name: str) -> None:
     figures = inspect(load_topology(name))
     assert figures["lint"] == []
     assert sum(figures["evidence"].values()) > 0
+
+
+def test_links_inside_a_package_do_not_take_the_headers_of_the_others_away() -> None:
+    """UB packets of CloudMatrix384: 4096 B of payload and 40 B of header in flits of 20 B, whatever joins two dies."""
+    figures = inspect(load_topology("cloudmatrix384"))
+    assert figures["bisection_payload_Bps"] == pytest.approx(figures["bisection_Bps"] * 4096 / (207 * 20))
+    assert figures["package_Bps"] == 270 * 10**9
+    assert figures["port_sum_raw_Bps"] == 7 * 28 * 10**9
