@@ -355,7 +355,10 @@ def _served(
     if below is None:
         if info.rule != "rails":
             return 1, None, None
-        return info.points, np.arange(info.planes), None
+        apart = np.array_equal(
+            column, point % info.planes
+        )  # places of a member, or of each of its equal parts
+        return (info.planes, np.arange(info.planes), None) if apart else None
     if below.place is None:
         return below.places, None, None
     own = below.columns * below.switches

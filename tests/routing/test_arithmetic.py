@@ -56,6 +56,15 @@ RAILS_APART = {
     ]
 }
 JELLYFISH = {"switches": 6, "degree": 3, "hosts": 1, "seed": 1}
+RAILS_OF_BOARDS = {
+    "levels": [
+        {"name": "board", "members": 3, "rule": "switched", "link": LINK},
+        {"name": "rack", "members": 2, "rule": "none"},
+        {"name": "pod", "members": 2, "rule": "rails", "rails_of": "board", "link": LINK},
+        {"name": "top", "members": 2, "rule": "switched", "uplinks_of": "pod", "uplinks": 2, "switches": 2,
+         "join": True, "link": LINK},
+    ]
+}  # fmt: skip
 TIERED = {
     "star": lambda: shape("star", size=5),
     "fat-tree": lambda: shape("fat-tree", k=4),
@@ -67,6 +76,7 @@ TIERED = {
     "stacking": lambda: load_topology("server-stacking", groups=2, servers=2, blocks=1),
     "joined-rails": lambda: resolve(JOINED_RAILS),
     "boards": lambda: resolve(BOARDS),
+    "rails-of-boards": lambda: resolve(RAILS_OF_BOARDS),
     "rails-apart": lambda: resolve(RAILS_APART),
     "dies": lambda: resolve(DIES),
     "superpod": lambda: load_topology("atlas950-superpod", cabinets=2),
