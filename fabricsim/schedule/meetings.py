@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.errors import InputError
-from fabricsim.schedule.columns import IntArray, column, owners
+from fabricsim.schedule.columns import IntArray, column, distinct, owners
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,6 @@ def _check_ranks(what: str, starts: IntArray, ranks: IntArray, meetings: int) ->
         )
     if np.any(np.diff(starts) < 1):
         raise InputError(f"a meeting has no {what}")
-    pairs = np.stack([owners(starts), ranks])
-    if np.unique(pairs, axis=1).shape != pairs.shape:
+    pairs = owners(starts) * (int(ranks.max(initial=0)) + 1) + ranks
+    if len(distinct(pairs)) != len(pairs):
         raise InputError(f"a meeting names a {what} twice")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.errors import InputError
-from fabricsim.schedule.columns import IntArray, column
+from fabricsim.schedule.columns import IntArray, column, distinct
 from fabricsim.schedule.graph import Graph
 from fabricsim.schedule.meetings import Meetings
 
@@ -199,6 +199,4 @@ class Operation:
             found = [np.stack([self.graph.src, self.graph.dst])[:, self.graph.is_message]]
         src, dst = np.concatenate([np.zeros((2, 0), np.int64), *found], axis=1)
         width = int(dst.max(initial=0)) + 1
-        return np.stack(
-            np.divmod(np.unique(src * width + dst), width)
-        )  # sorting numbers is faster than pairs
+        return np.stack(np.divmod(distinct(src * width + dst), width))

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.schedule.columns import IntArray
+from fabricsim.schedule.columns import IntArray, distinct
 from fabricsim.schedule.operation import Operation
 from fabricsim.schedule.rows import Rows
 
@@ -44,7 +44,7 @@ def progress_of(operation: Operation, rows: Rows, *, finals: bool) -> Progress:
     enters_src = rows.src[from_rank] * width + rows.round[from_rank]
     enters_dst = rows.dst[to_rank] * width + rows.round[to_rank]
     ends = operation.ranks * width + width - 1 if finals else np.zeros(0, np.int64)
-    keys = np.unique(np.concatenate([enters_src, enters_dst, ends]))
+    keys = distinct(np.concatenate([enters_src, enters_dst, ends]))
     rank = keys // width
     follows = np.append(False, rank[1:] == rank[:-1]) if len(keys) else np.zeros(0, np.bool_)
     next_step = np.where(np.append(follows[1:], False), np.arange(len(keys)) + 1, NONE)
