@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from fabricsim.engines.circles import deadlock_notes
 from fabricsim.engines.flow import SOLVERS, flow
 from fabricsim.engines.kernels.choice import choose, simulate_arrays
 from fabricsim.engines.packet import simulate_packets
@@ -63,6 +64,7 @@ def packet(
     check_lanes(schedule, model.lanes)
     if paths is None:
         paths = packet_routes(fabric, schedule, routing, model, seed)
+    circles = deadlock_notes(fabric, schedule, paths, model)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
     record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed)
     # a schedule's own start offsets shorten nothing: the bound counts from the first start
@@ -86,7 +88,7 @@ def packet(
         operations=operation_results(schedule, record),
         tables=tables(fabric, schedule, record),
         digest=run_digest(inputs, record),
-        notes=_notes(failures, record),
+        notes=(*_notes(failures, record), *circles),
     )
 
 

@@ -84,12 +84,12 @@ def test_a_fluid_knows_no_queues() -> None:
         fs.simulate(fabric, fs.permutation("64 kB"), routing="adaptive", engine="flow")
 
 
-def around(lanes: str) -> fs.Result:
-    """Return a shift by three around a ring of eight with room for a packet in each buffer."""
+def around(lanes: str, buffer: int = 4096) -> fs.Result:
+    """Return a shift by three around a ring of eight with little room in each buffer."""
     fabric = resolve({"shape": "ring", "size": 8, "link": LINK})
     src = np.arange(8)
     work = Schedule((operation(Round(src, (src + 3) % 8, 80_000)),))
-    return fs.simulate(fabric, work, routing=Routing("minimal", lanes=lanes), model=Model(buffer=4096))
+    return fs.simulate(fabric, work, routing=Routing("minimal", lanes=lanes), model=Model(buffer=buffer))
 
 
 def test_a_dateline_takes_the_circle_of_a_ring_apart() -> None:
@@ -97,3 +97,11 @@ def test_a_dateline_takes_the_circle_of_a_ring_apart() -> None:
         around("single")
     result = around("dateline")
     assert result.metrics["bytes_delivered"] == 8 * 80_000
+    assert result.notes == ()
+
+
+def test_routes_that_can_deadlock_are_told_where_they_did_not() -> None:
+    """With room for all packets none waits in a circle, but the routes are the same."""
+    (note,) = around("single", buffer=2**20).notes
+    assert "routes of this run can deadlock, though they did not" in note
+    assert "npu0 -> npu1" in note
