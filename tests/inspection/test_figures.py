@@ -8,7 +8,7 @@ import pytest
 
 from fabricsim.fabric import Fabric
 from fabricsim.inspection import inspect
-from fabricsim.topology import load_topology, resolve, shipped_machines
+from fabricsim.topology import load_topology, resolve
 
 B = 50e9
 LINK = {"bandwidth": "50 GB/s", "latency": "500 ns"}
@@ -120,19 +120,6 @@ def test_published_counts_of_the_machines() -> None:
         450 * 10**9,
         50 * 10**9,
     )
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.campaign] * ("supercluster" in name))
-        for name in shipped_machines()
-    ],
-)
-def test_shipped_machines_lint_clean(name: str) -> None:
-    figures = inspect(load_topology(name))
-    assert figures["lint"] == []
-    assert sum(figures["evidence"].values()) > 0
 
 
 def test_links_inside_a_package_do_not_take_the_headers_of_the_others_away() -> None:

@@ -73,3 +73,27 @@ def test_inspect_draws_one_machine_and_judges_findings(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["inspect", str(bad)]).exit_code == 0
     several = CliRunner().invoke(app, ["inspect", "hgx-h100", "gb200-nvl72", "--picture", str(picture)])
     assert several.exit_code != 0
+
+
+def test_what_is_neither_member_nor_switch_is_drawn_and_counted() -> None:
+    told = words(load_topology("cloudmatrix384", cpus=4))
+    assert "768 NPUs in 384 packages, 448 switches, 192 CPUs" in told
+    assert "cpu ×4" in told
+    told = words(load_topology("biren-lightsphere-x"))
+    assert "64 NPUs, 0 switches, 128 circuits, 384 links" in told
+    assert "circuits, dark for 100 us" in told
+    assert "1 spare NPU," in words(load_topology("ub-mesh-rack", spares=1))
+
+
+def test_members_of_a_second_network_are_those_it_joins() -> None:
+    told = words(load_topology("atlas950-supercluster", pods=2))
+    assert "8 × board: switched\n2 planes × 1 switch" in told
+    assert "64 × cabinet: switched" in told
+    assert "× leaf" not in told
+
+
+def test_copies_that_differ_are_said() -> None:
+    level = {"name": "box", "members": [2, 3], "rule": "full-mesh", "link": LINK}
+    fabric = resolve({"levels": [level, {"name": "pod", "members": 2, "rule": "none"}]})
+    assert "levels drawn as their largest copy" in words(fabric)
+    assert "ring, twisted" in words(load_topology("tpu-v4", x=8, y=4, z=4, twist=1))

@@ -29,7 +29,9 @@ def fabric(request: pytest.FixtureRequest) -> Fabric:
 
 
 def test_it_lints_clean_and_has_a_picture(fabric: Fabric) -> None:
-    assert inspect(fabric)["lint"] == []
+    figures = inspect(fabric)
+    assert figures["lint"] == []
+    assert sum(figures["evidence"].values()) > 0
     figure = draw_machine(fabric)
     assert figure.axes
     assert any(text.get_text() == fabric.about.title for text in figure.texts)

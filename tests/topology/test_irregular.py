@@ -6,6 +6,8 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
@@ -13,6 +15,7 @@ from fabricsim.inspection.symmetry import symmetry_of
 from fabricsim.routing import unreachable
 from fabricsim.topology import resolve
 from tests.topology.lab import LINK, by_end, degrees, pairs, shape
+from tests.topology.test_files import ODD, built, places, put
 
 RELAY = {"forwards": True}
 
@@ -266,12 +269,12 @@ def test_auto_takes_the_first_that_fits_and_says_so(tmp_path: Any) -> None:
     assert two.about.notes == ("tiers: auto is 2, the first of 1, 2 that fits",)
     assert resolve({"name": str(path), "set": {"n": 8, "tiers": 2}}).digest == two.digest
     assert resolve({"name": str(path), "set": {"n": 8, "tiers": 2}}).about.notes == ()
-    for settings, said in (
+    for changed, said in (
         ({"n": 20}, "auto.tiers: none of 1, 2 fits; change a parameter; n = 20"),
         ({"tiers": "two"}, "set.tiers: 'two' is not a number; write a number, or auto"),
     ):
         with pytest.raises(InputError) as error:
-            resolve({"name": str(path), "set": settings})
+            resolve({"name": str(path), "set": changed})
         assert said in str(error.value)
 
 
@@ -344,3 +347,43 @@ def test_a_bad_shape_of_a_level_is_told(graph: dict[str, Any], said: str) -> Non
     with pytest.raises(InputError) as error:
         machine({"name": "top", "members": 4, "rule": "graph", "graph": graph})
     assert said in str(error.value)
+
+
+# -- nothing but an InputError ---------------------------------------------------------------------------------
+
+WHOLE = {
+    "parameters": {"n": 2, "tiers": "auto", "step": 1},
+    "auto": {"tiers": {"1": "n < 2", "2": "n < 9"}},
+    "device": {"forwards": True, "flops": {"bf16": "1 TFLOP/s"}, "memory": "1 GB", "port_sum": "1 GB/s"},
+    "levels": [
+        {"name": "box", "members": [2, 3], "rule": "switched", "planes": 2, "link": LINK,
+         "attach": [{"name": "cpu", "device": {"kind": "cpu"}, "count": 1, "links": 1, "link": LINK}]},
+        {"name": "row", "members": 2, "rule": "ring", "link": LINK},
+        {"name": "layer", "members": 4, "rule": "ring", "twist": {"row": "step"}, "link": LINK},
+        {"name": "rail", "members": 2, "rule": "rails", "rails_of": "row", "link": {**LINK, "cables": {"copper": 2}}},
+        {"name": "hall", "when": "tiers > 1", "members": "n", "rule": "ring", "link": LINK,
+         "through": {"kind": "ocs", "reconfiguration": "1 ms"}},
+        {"name": "site", "members": 4, "rule": "graph", "link": LINK,
+         "graph": {"shape": {"shape": "torus", "size": [2, 2]}}},
+    ],
+    "without": {"nodes": ["site/hall0/rail0/layer0/row0/box0"], "links": [["site/hall1/rail0/layer0/row0/box0/npu0",
+                "site/hall1/rail0/layer0/row0/box0/sw0", 1]]},
+}  # fmt: skip
+
+
+def test_all_of_it_at_once() -> None:
+    fabric = resolve(WHOLE)
+    assert fabric.ranks == 4 * 2 * 2 * 4 * (2 + 3) - 2
+    assert {group.device.kind for group in fabric.groups} == {"npu", "switch", "cpu", "ocs"}
+    assert by_end(Fabric.from_networkx(fabric.to_networkx())) == by_end(fabric)
+
+
+@settings(max_examples=250, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(places(WHOLE)[1:]), st.sampled_from(ODD)), min_size=1, max_size=2))
+def test_odd_values_build_or_are_refused(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    spec: Any = WHOLE
+    for key, new in changes:
+        if key in places(spec):
+            spec = put(spec, key, new)
+    fabric = built(spec)
+    assert fabric is None or fabric.ranks >= 1
