@@ -117,7 +117,7 @@ def cables_table(figures: Sequence[Figures]) -> TextTable:
 
 def _layout_rows(figures: Sequence[Figures]) -> list[tuple[str, ...]]:
     """Return lengths by medium, racks and bundles; none where no topology has a layout."""
-    layouts = [column["layout"] for column in figures]
+    layouts = [column.get("layout") for column in figures]
     media = [medium for medium in _MEDIA if any(layout and medium in layout["metres"] for layout in layouts)]
     rows = [
         (f"longest, {_MEDIA[m]} [m]", *(_metres(layout, "longest_m", m) for layout in layouts)) for m in media
