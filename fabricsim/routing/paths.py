@@ -27,7 +27,8 @@ from fabricsim.routing.search import (
     swapped,
     twins,
 )
-from fabricsim.routing.tiers import Tiers, tiers_of
+from fabricsim.routing.tiering import tiers_of
+from fabricsim.routing.tiers import Tiers
 from fabricsim.schedule import Messages
 
 IntArray = NDArray[np.int64]

@@ -7,7 +7,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing import Router, Routing, routes, shares, unreachable
 from fabricsim.routing.products import product_of
-from fabricsim.routing.tiers import tiers_of
+from fabricsim.routing.tiering import tiers_of
 from fabricsim.schedule import Schedule
 from fabricsim.topology import load_topology, resolve
 from tests.engines.lab import messages
