@@ -10,6 +10,7 @@ from fabricsim.collectives.binding import collective, rounded
 from fabricsim.collectives.catalogue import ALGORITHMS, DEFAULT_ALGORITHM, Algorithm, bus_factor
 from fabricsim.collectives.checking import check_data
 from fabricsim.collectives.move import Move, Parts
+from fabricsim.collectives.msccl import read_program
 from fabricsim.collectives.value import (
     Collective,
     all_gather,
@@ -42,6 +43,7 @@ __all__ = [
     "check_data",
     "collective",
     "gather",
+    "read_program",
     "reduce",
     "reduce_scatter",
     "ring_all_reduce",

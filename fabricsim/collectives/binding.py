@@ -16,6 +16,7 @@ from fabricsim.collectives.grid import Grid
 from fabricsim.collectives.levels import MESHED, levels_of
 from fabricsim.collectives.matrix import checked_matrix
 from fabricsim.collectives.move import GRAIN, Move, rounds_of
+from fabricsim.collectives.msccl import Program, check_fit, graph_of
 from fabricsim.collectives.options import Options, option_faults
 from fabricsim.collectives.ranks import NONE, Ranks, checked_ranks
 from fabricsim.collectives.switches import shared_switches
@@ -34,7 +35,7 @@ MAX_PAIRED: Final = 10_000
 def collective(
     name: str,
     kind: str,
-    algorithm: str | Custom | None,
+    algorithm: str | Custom | Program | None,
     ranks: Ranks,
     size: int,
     *,
@@ -48,7 +49,7 @@ def collective(
 
     algorithm: one of ALGORITHMS[kind]; None takes DEFAULT_ALGORITHM[kind], auto the one that
     should be quickest on the fabric; or a function from n and the bytes to moves, whose data is checked up to
-    CHECKED_UP_TO ranks. size [B] as nccl-tests counts it
+    CHECKED_UP_TO ranks; or an MSCCL program, whose data is checked where it is read. size [B] as nccl-tests counts it
     (for all-gather, reduce-scatter and all-to-all a rank's total, its own block included); it is rounded
     down to a multiple of 16 B per rank, and the operation keeps both. In a barrier it is the bytes of each word of
     arrival; in an all-to-all-v what the entries of the matrix count, and the operation's size is what the largest rank
@@ -64,7 +65,10 @@ def collective(
     with faults.at():
         if algorithm == AUTO and kind in ALGORITHMS and len(order):
             algorithm = auto(kind, fabric, order, size)
-        label, chosen = _algorithm(kind, algorithm)
+        if not isinstance(algorithm, Program):
+            label, chosen = _algorithm(kind, algorithm)
+        elif len(order):
+            check_fit(algorithm, kind, len(order))
     if start < 0:
         faults.add(f"{start} s is before the beginning", "write 0 s or more", ("start",))
     if len(order):
@@ -73,6 +77,17 @@ def collective(
     if chosen and len(order):
         faults.faults += _misfits(chosen, label, kind, len(order))
         faults.faults += option_faults(stated, chosen.options, len(order), f"{label} {kind}")
+    if isinstance(algorithm, Program):
+        faults.faults += option_faults(stated, (), len(order), f"the program {algorithm.name!r}")
+        faults.raise_if_any()
+        if used < algorithm.chunks:
+            what = f"{used} B are less than a byte for each of the program's {algorithm.chunks} chunks"
+            raise InputError([Fault(what, "write a larger size", ("size",))])
+        used = used // algorithm.chunks * algorithm.chunks
+        factor, graph = bus_factor(kind, len(order)), graph_of(algorithm, order, used)
+        return Operation(
+            name, kind, algorithm.name, order, (), size, used, factor, start, tuple(after), barrier, graph
+        )
     faults.raise_if_any()
     assert chosen is not None  # or there was a fault
     given, order = _settled(chosen, stated, fabric, order)

@@ -127,7 +127,8 @@ def option_faults(stated: Mapping[str, Any], takes: Sequence[str], n: int, what:
     faults = []
     for key, value in stated.items():
         if key not in takes:
-            faults.append(Fault(f"{what} {REFUSALS[key]}", "leave it out", (key,)))
+            place = "file" if key == "matrix" else key  # a matrix comes in a file
+            faults.append(Fault(f"{what} {REFUSALS[key]}", "leave it out", (place,)))
             continue
         try:
             CHECKS[key](value, n)

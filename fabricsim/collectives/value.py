@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Unpack
 
 from fabricsim.collectives.binding import Custom, collective
+from fabricsim.collectives.msccl import Program
 from fabricsim.collectives.options import Options
 from fabricsim.collectives.ranks import Ranks, bound_ranks
 from fabricsim.fabric import Fabric
@@ -20,7 +21,7 @@ class Collective:
 
     kind: str
     size: int
-    algorithm: str | Custom | None = None
+    algorithm: str | Custom | Program | None = None
     ranks: Ranks | None = None
     options: Options = field(default_factory=Options)
     name: str | None = None
@@ -44,7 +45,7 @@ class Collective:
 def all_reduce(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -54,7 +55,8 @@ def all_reduce(
 ) -> Collective:
     """Return the all-reduce of `size`: every rank ends with the sum of all ranks' data.
 
-    size: of the data, such as "256 MiB". algorithm: one of ALGORITHMS["all-reduce"], auto, or a function.
+    size: of the data, such as "256 MiB".
+    algorithm: one of ALGORITHMS["all-reduce"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -73,7 +75,7 @@ def all_reduce(
 def all_gather(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -83,7 +85,8 @@ def all_gather(
 ) -> Collective:
     """Return the all-gather of `size`: every rank ends with every rank's block.
 
-    size: of all blocks together, such as "256 MiB". algorithm: one of ALGORITHMS["all-gather"], auto, or a function.
+    size: of all blocks together, such as "256 MiB".
+    algorithm: one of ALGORITHMS["all-gather"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -102,7 +105,7 @@ def all_gather(
 def reduce_scatter(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -112,7 +115,8 @@ def reduce_scatter(
 ) -> Collective:
     """Return the reduce-scatter of `size`: every rank ends with its block of the sum.
 
-    size: of a rank's input, such as "256 MiB". algorithm: one of ALGORITHMS["reduce-scatter"], auto, or a function.
+    size: of a rank's input, such as "256 MiB".
+    algorithm: one of ALGORITHMS["reduce-scatter"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -131,7 +135,7 @@ def reduce_scatter(
 def all_to_all(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -141,7 +145,8 @@ def all_to_all(
 ) -> Collective:
     """Return the all-to-all of `size`: every rank sends each other one a block of its own.
 
-    size: of a rank's blocks, such as "64 MiB". algorithm: one of ALGORITHMS["all-to-all"], auto, or a function.
+    size: of a rank's blocks, such as "64 MiB".
+    algorithm: one of ALGORITHMS["all-to-all"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -160,7 +165,7 @@ def all_to_all(
 def broadcast(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -170,7 +175,8 @@ def broadcast(
 ) -> Collective:
     """Return the broadcast of `size`: every rank ends with the root's data.
 
-    size: of the data, such as "256 MiB". algorithm: one of ALGORITHMS["broadcast"], auto, or a function.
+    size: of the data, such as "256 MiB".
+    algorithm: one of ALGORITHMS["broadcast"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -189,7 +195,7 @@ def broadcast(
 def all_to_all_v(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -199,7 +205,8 @@ def all_to_all_v(
 ) -> Collective:
     """Return the all-to-all in which rank i sends rank j matrix[i][j] times `size`.
 
-    size: of a unit of the matrix, such as "1 KiB". algorithm: one of ALGORITHMS["all-to-all-v"], auto, or a function.
+    size: of a unit of the matrix, such as "1 KiB".
+    algorithm: one of ALGORITHMS["all-to-all-v"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -218,7 +225,7 @@ def all_to_all_v(
 def reduce(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -228,7 +235,8 @@ def reduce(
 ) -> Collective:
     """Return the reduce of `size`: the root ends with the sum of all ranks' data.
 
-    size: of the data, such as "256 MiB". algorithm: one of ALGORITHMS["reduce"], auto, or a function.
+    size: of the data, such as "256 MiB".
+    algorithm: one of ALGORITHMS["reduce"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -239,7 +247,7 @@ def reduce(
 def scatter(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -249,7 +257,8 @@ def scatter(
 ) -> Collective:
     """Return the scatter of `size`: every rank ends with its block of the root's data.
 
-    size: of all blocks together, such as "256 MiB". algorithm: one of ALGORITHMS["scatter"], auto, or a function.
+    size: of all blocks together, such as "256 MiB".
+    algorithm: one of ALGORITHMS["scatter"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -260,7 +269,7 @@ def scatter(
 def gather(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -270,7 +279,8 @@ def gather(
 ) -> Collective:
     """Return the gather of `size`: the root ends with every rank's block.
 
-    size: of all blocks together, such as "256 MiB". algorithm: one of ALGORITHMS["gather"], auto, or a function.
+    size: of all blocks together, such as "256 MiB".
+    algorithm: one of ALGORITHMS["gather"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -281,7 +291,7 @@ def gather(
 def send_recv(
     size: str,
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -291,7 +301,8 @@ def send_recv(
 ) -> Collective:
     """Return the exchange in which every rank sends `size` to the next one and receives from the one before.
 
-    size: of each message, such as "64 MiB". algorithm: one of ALGORITHMS["send-recv"], auto, or a function.
+    size: of each message, such as "64 MiB".
+    algorithm: one of ALGORITHMS["send-recv"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(
@@ -310,7 +321,7 @@ def send_recv(
 def wait_for_all(
     size: str = "16 B",
     *,
-    algorithm: str | Custom | None = None,
+    algorithm: str | Custom | Program | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
@@ -320,7 +331,8 @@ def wait_for_all(
 ) -> Collective:
     """Return the barrier: no rank goes on before all have come.
 
-    size: of each word of arrival. algorithm: one of ALGORITHMS["barrier"], auto, or a function.
+    size: of each word of arrival.
+    algorithm: one of ALGORITHMS["barrier"], auto, a function or a program.
     The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return Collective(

@@ -85,7 +85,8 @@ class CollectiveEntry(EntryPart):
     rings: Count | None = Field(None, description="rings without a channel in common, in each direction")
     directions: Literal[1, 2] | None = Field(None, description="whether rings go one way, or both")
     file: Name | None = Field(
-        None, description="matrix of an all-to-all-v; [i][j] times `size` goes from i to j"
+        None,
+        description="of an all-to-all-v: matrix of how many times `size` go from i to j; of msccl: its XML",
     )
 
     @property

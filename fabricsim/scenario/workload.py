@@ -11,7 +11,8 @@ import numpy as np
 
 from fabricsim.collectives import ALGORITHMS, collective
 from fabricsim.collectives.choice import AUTO
-from fabricsim.errors import FaultList, close_match
+from fabricsim.collectives.msccl import MSCCL, Program, read_program
+from fabricsim.errors import FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
 from fabricsim.scenario.grammar import CollectiveEntry, MemoryEntry, PatternEntry
@@ -63,7 +64,7 @@ def _check_kind(entry: Entry) -> None:
             close_match(entry.kind, known),
             (form,),
         )
-    elif isinstance(entry, CollectiveEntry) and entry.algorithm not in (None, AUTO):
+    elif isinstance(entry, CollectiveEntry) and entry.algorithm not in (None, AUTO, MSCCL):
         algorithms = ALGORITHMS[entry.kind]
         if entry.algorithm not in algorithms:
             what = f"{entry.algorithm!r} is not an algorithm of {entry.kind}"
@@ -107,12 +108,17 @@ def _operation(entry: Entry, fabric: Fabric, seed: int, base: Path) -> Operation
     if isinstance(entry, MemoryEntry):
         return _memory(entry, fabric, ranks, name, seed)
     stated = {key: getattr(entry, key) for key in entry.model_fields_set - _NOT_PASSED}
-    if "file" in stated:
+    program: Program | None = None
+    if isinstance(entry, CollectiveEntry) and entry.algorithm == MSCCL:
+        with faults.at("file"):
+            program = _program(stated.pop("file", None), base)
+    elif "file" in stated:
         with faults.at("file"):
             stated["matrix"] = read_matrix(base / stated.pop("file"))
-        faults.raise_if_any()
+    faults.raise_if_any()
     if isinstance(entry, CollectiveEntry):
-        return collective(name, entry.kind, entry.algorithm, ranks, entry.size, fabric=fabric, **stated)
+        algorithm = program or entry.algorithm
+        return collective(name, entry.kind, algorithm, ranks, entry.size, fabric=fabric, **stated)
     if entry.load is not None:
         stated["injection"] = injection(fabric, ranks)
     return pattern(name, entry.kind, ranks, entry.size, seed=seed, fabric=fabric, **stated)
@@ -136,6 +142,12 @@ def _memory(entry: MemoryEntry, fabric: Fabric, ranks: IntArray, name: str, seed
         command=entry.command or COMMAND, lanes=(entry.lane, back), start=entry.start, after=entry.after,
         barrier=entry.barrier,
     )  # fmt: skip
+
+
+def _program(file: str | None, base: Path) -> Program:
+    if file is None:
+        raise InputError("an msccl algorithm stands in a file", "add file: and the name of its XML")
+    return read_program(base / file)
 
 
 def _unreachable(fabric: Fabric, operation: Operation) -> list[tuple[int, int]]:
