@@ -111,6 +111,13 @@ class EveryPair(Round):
         return column(np.full(self.messages, self.block))
 
     @property
+    def pairs(self) -> IntArray:
+        """(2, many) rows src and dst: the first rank with each other one, both ways, which is enough to see a gap."""
+        others = self.ranks[1:]
+        first = np.full(len(others), self.ranks[0])
+        return np.stack([np.concatenate([first, others]), np.concatenate([others, first])])
+
+    @property
     def messages(self) -> int:
         """How many messages there are."""
         return len(self.ranks) * (len(self.ranks) - 1)
@@ -178,6 +185,12 @@ class Operation:
         if self.graph is not None:
             return int(self.graph.size.sum())
         return sum(r.payload * r.repeat for r in self.rounds)
+
+    @property
+    def highest_lane(self) -> int:
+        """The highest lane of any message; told without listing the messages."""
+        lane = None if self.graph is None else self.graph.lane
+        return self.lane if lane is None else int(lane.max(initial=0))
 
     @property
     def lanes(self) -> IntArray:

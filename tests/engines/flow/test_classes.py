@@ -118,3 +118,20 @@ def test_a_million_flows_are_taken_by_classes() -> None:
     wire = fabric.model.message_wire(16 * 2**20 // 1024)
     outside = 64 * (1024 - 64) * wire / (8 * 32 * link)
     assert result.metrics["completion_time_s"] == pytest.approx(outside, rel=0.02)
+
+
+def test_a_scenario_of_many_ranks_lists_no_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fabricsim.run import run
+    from fabricsim.scenario import parse_scenario
+
+    def refuse(_: EveryPair) -> None:
+        raise AssertionError("columns were made")
+
+    for name in ("src", "dst", "size"):
+        monkeypatch.setattr(EveryPair, name, property(refuse))
+    text = (
+        "schema: fabricsim/1\ntopology: {name: atlas950-superpod, set: {cabinets: 16}}\nengine: flow\n"
+        "workload: [{name: a, collective: all-to-all, algorithm: direct, size: 16 MiB}]\n"
+    )
+    (result,) = run(parse_scenario(text))
+    assert result.metrics["messages"] == 1024 * 1023
