@@ -169,7 +169,8 @@ class Router:
         length = np.zeros(len(src), np.int64)
         found: list[tuple[IntArray, IntArray, int]] = []
         for rows, finder in finders(self.fabric, src, dst, known, self.alive):
-            for going, channel, hop in finder.steps(front.taken(rows), self._ordered):
+            whole = known is not None and len(rows) == len(src)  # the rows of a search come in another order
+            for going, channel, hop in finder.steps(front if whole else front.taken(rows), self._ordered):
                 found.append((going.row, channel, hop))
                 length[going.row] = hop + 1
         refuse_separated(self.fabric, src, dst, np.flatnonzero((length == 0) & (src != dst)))
