@@ -317,9 +317,11 @@ def _said(job: Job, kernel: str, why: str) -> dict[str, Any]:
 
 
 def _buffers(model: Model) -> dict[str, Any]:
+    """Return how packets are held, and whatever else differs from a plain network."""
+    more = {name: str(value) for name, value in model.changes() if name not in ("buffer", "flow_control")}
     if model.buffer is None:
-        return {"buffer": "infinite"}
-    return {"buffer_B": model.buffer, "flow_control": model.flow_control}
+        return {"buffer": "infinite", **more}
+    return {"buffer_B": model.buffer, "flow_control": model.flow_control, **more}
 
 
 def _planned(job: Job, index: int, loads: NDArray[np.float64] | None = None) -> dict[str, Any]:

@@ -18,6 +18,8 @@ def engine_for(name: str, schedule: Schedule, model: Model, routing: Routing) ->
         return name, "as asked for"
     if model.feedback:
         return "packet", f"only packets show queues, and {model.feedback}"
+    if model.endpoint.reduce_rate is not None:
+        return "packet", "only the packet engine takes time to add up what arrives"
     if routing.policy == "adaptive":
         return "packet", "only packets show the queues by which adaptive routing chooses"
     packets = sum(packets_of(op, model) for op in schedule.operations)

@@ -20,7 +20,7 @@ from fabricsim.engines.trees import Trees
 from fabricsim.errors import StallError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
-from fabricsim.model import Model
+from fabricsim.model import Model, transmit_ps
 from fabricsim.routing import Routes
 from fabricsim.schedule import IntArray, Schedule, expanded
 from fabricsim.units import format_time, to_ps
@@ -79,6 +79,11 @@ class Kernel:
         endpoint = model.endpoint
         self.send_overhead, self.recv_overhead = to_ps(endpoint.send_overhead), to_ps(endpoint.recv_overhead)
         self.gap = to_ps(endpoint.gap)
+        # from each message's last bit to its delivery: receive overhead, and the time to add it up
+        self.settle = [self.recv_overhead] * count
+        if endpoint.reduce_rate is not None:
+            for message in np.flatnonzero(self.schedule.reduces).tolist():
+                self.settle[message] += transmit_ps(self.size[message], endpoint.reduce_rate)
 
     def _wire_up(self, routes: Routes, failures: Failures, model: Model) -> None:
         fabric = self.fabric
@@ -271,8 +276,8 @@ class Kernel:
         self.arrivals.append((int(self.env.now), payload))
         self.undelivered[message] -= 1
         if self.undelivered[message] == 0:
-            if self.recv_overhead:
-                self._later(self.recv_overhead, COMPLETION, lambda _: self._delivered(message))
+            if self.settle[message]:
+                self._later(self.settle[message], COMPLETION, lambda _: self._delivered(message))
             else:
                 self._delivered(message)
 

@@ -267,7 +267,8 @@ def operation_results(schedule: Schedule, record: Record) -> tuple[OperationResu
 def model_text(model: Model) -> str:
     """Return the model in the form that the digest covers."""
     e = model.endpoint
-    ends = (to_ps(e.send_overhead), to_ps(e.recv_overhead), to_ps(e.gap))
+    rate = () if e.reduce_rate is None else (e.reduce_rate,)
+    ends = (to_ps(e.send_overhead), to_ps(e.recv_overhead), to_ps(e.gap), *rate)
     plain = (model.switching, model.mtu, model.header, model.flit, ends)
     changes = model.changes()
     return repr((*plain, changes) if changes else plain)

@@ -97,6 +97,9 @@ class EndpointPart(Part):
     send_overhead: Time | None = Field(None, description="from a message's release to the source's queue")
     recv_overhead: Time | None = Field(None, description="from the last bit's arrival to delivery")
     gap: Time | None = Field(None, description="least time between two messages of one rank")
+    reduce_rate: Bandwidth | None = Field(
+        None, description="at which a rank adds up what arrives; no time if absent"
+    )
 
     def values(self) -> dict[str, Any]:
         """Return what is stated, as arguments of an Endpoint."""

@@ -56,6 +56,13 @@ class Round:
         return len(self.src) + (len(self.meetings.legs.src) if self.meetings else 0)
 
     @property
+    def reduces(self) -> NDArray[np.bool_]:
+        """(messages,) whether its receiver adds each message into what it holds, legs and repeats included."""
+        legs = np.zeros(self.messages - len(self.src), np.bool_)  # switches add up, not ranks
+        own = np.broadcast_to(np.asarray(self.reduce, np.bool_), self.src.shape)
+        return np.tile(np.concatenate([own, legs]), self.repeat)
+
+    @property
     def payload(self) -> int:
         """How many payload bytes ranks send in one pass of the round."""
         return int(self.size.sum()) + (self.meetings.payload if self.meetings else 0)
@@ -198,6 +205,13 @@ class Operation:
         if self.graph is not None and self.graph.lane is not None:
             return self.graph.lane[self.graph.is_message]
         return np.full(self.messages, self.lane)
+
+    @property
+    def reduces(self) -> NDArray[np.bool_]:
+        """(messages,) whether its receiver adds each message into what it holds; never in a graph."""
+        if self.graph is not None:
+            return np.zeros(self.messages, np.bool_)
+        return np.concatenate([np.zeros(0, np.bool_), *(r.reduces for r in self.rounds)])
 
     @property
     def meets(self) -> bool:

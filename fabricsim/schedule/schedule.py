@@ -78,6 +78,11 @@ class Schedule:
         return np.concatenate([np.zeros(0, np.int64), *(op.lanes for op in self.operations)])
 
     @cached_property
+    def reduces(self) -> NDArray[np.bool_]:
+        """(messages,) whether its receiver adds each message into what it holds."""
+        return np.concatenate([np.zeros(0, np.bool_), *(op.reduces for op in self.operations)])
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of all that an engine can see of the schedule."""
         state = hashlib.sha256()

@@ -236,3 +236,14 @@ def test_a_message_is_sent_and_delivered_at_once_without_latency() -> None:
     """The run does not end before the last message is sent as well."""
     record = simulate(path([("50 GB/s", "0 ns")]), messages((0, 1, 4096)))
     assert record.sent_ps.tolist() == record.delivered_ps.tolist() == [TX]
+
+
+def test_what_is_added_up_takes_its_time_and_nothing_else_does() -> None:
+    """A message of 4096 B takes 4096 ps more at 1 TB/s, before the rank goes on."""
+    endpoint = Endpoint(reduce_rate=10**12)
+    added = operation(Round([0], [1], [4096], reduce=True), Round([1], [0], [4096]))
+    record = simulate(star(2), added, model=Model(endpoint=endpoint))
+    way = 2 * (TX + LATENCY)
+    assert record.delivered_ps.tolist() == [way + 4096, 2 * way + 4096]
+    mixed = operation(Round([0, 1], [1, 0], [4096, 4096], reduce=np.array([False, True])))
+    assert simulate(star(2), mixed, model=Model(endpoint=endpoint)).delivered_ps.tolist() == [way, way + 4096]

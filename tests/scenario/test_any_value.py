@@ -24,7 +24,7 @@ FULL: dict[str, Any] = {
     "model": {
         "switching": "cut-through", "mtu": "4 KiB", "header": "16 B", "flit": "4 B", "buffer": "infinite",
     },
-    "endpoint": {"send_overhead": "1 ns", "recv_overhead": "1 ns", "gap": "1 ns"},
+    "endpoint": {"send_overhead": "1 ns", "recv_overhead": "1 ns", "gap": "1 ns", "reduce_rate": "1 TB/s"},
     "workload": [
         {"name": "bc", "collective": "broadcast", "algorithm": "ring", "size": "1 KiB", "ranks": "0-2", "root": 1,
          "chunks": 2, "start": "1 us"},

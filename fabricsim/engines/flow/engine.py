@@ -42,6 +42,9 @@ def refuse_queues(model: Model, routing: Routing) -> None:
     if routing.policy == "adaptive":
         what = "a fluid has no queues, and adaptive routing chooses by them"
         raise InputError([Fault(what, "use engine: packet, or spray", ("routing", "policy"))])
+    if model.endpoint.reduce_rate is not None:
+        what = "the flow engine does not take time to add up what arrives"
+        raise InputError([Fault(what, "use engine: packet, or leave it out", ("endpoint", "reduce_rate"))])
     if model.feedback:
         what = f"a fluid has no queues, and {model.feedback}"
         raise InputError([Fault(what, "use engine: packet, or leave it out", ("model",))])

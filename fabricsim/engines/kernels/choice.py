@@ -60,6 +60,8 @@ def misfit(failures: Failures, model: Model) -> str:
     """Return why no array kernel can run a job, as far as that is known without its routes; empty if one can."""
     if len(failures):
         return "links fail or degrade"
+    if model.endpoint.reduce_rate is not None:
+        return "ranks take time to add up what arrives"
     if model.buffer is not None and model.flow_control != "credits":
         return f"flow control is {model.flow_control}, and credits are the kind that windows know"
     if model.sender.kind not in SENDING:
