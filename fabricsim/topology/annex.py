@@ -14,7 +14,7 @@ import numpy as np
 
 from fabricsim.fabric import Device, IntArray, Link
 from fabricsim.topology.level import Attachment, Level, size
-from fabricsim.topology.wiring import Tier, Wiring, fault
+from fabricsim.topology.wiring import Tier, Wiring, fault, limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +72,7 @@ def _circuits(levels: Sequence[Level], index: int, wiring: Wiring, first: int) -
 def _attached(levels: Sequence[Level], tier: Tier, attachment: Attachment, first: int) -> Annex:
     """Return every attached node's links to each switch of its copy."""
     copies, own = size(levels[tier.index + 1 :]), tier.per_copy
+    limit(tier.index, copies * attachment.count * own * attachment.links)
     copy = np.arange(copies)[:, None, None, None]
     node = np.arange(attachment.count)[:, None, None]
     switch = np.arange(own)[:, None]

@@ -119,7 +119,8 @@ def _place(levels: Sequence[Level], index: int, tiers: Mapping[str, Tier]) -> Pl
     return Place(level, index, copies, below.first, points, below)
 
 
-def _limit(index: int, links: int) -> None:
+def limit(index: int, links: int) -> None:
+    """Raise InputError, keyed from the list of levels, for more links than a level may have."""
     if links > MAX_LINKS:
         what = f"{links} links are more than the {MAX_LINKS} that one level may have"
         raise fault(index, "members", what, "make the machine smaller")
@@ -145,7 +146,7 @@ def _product(levels: Sequence[Level], place: Place) -> Wiring:
     degree = np.bincount(edges[:, :2].reshape(-1), np.tile(edges[:, 2:], 2).reshape(-1), level.members)
     most = int(degree.max(initial=0))
     each = _per_neighbour(level, place, most)
-    _limit(place.index, place.copies * place.points * each * int(edges[:, 2].sum()))
+    limit(place.index, place.copies * place.points * each * int(edges[:, 2].sum()))
     member = np.arange(place.copies)[:, None, None] * level.members
     point = np.arange(place.points)
     src = place.first + (member + edges[:, 0, None]) * place.points + point
@@ -160,7 +161,7 @@ def _ragged_rings(place: Place, edges: IntArray) -> Wiring:
     level = place.level
     each = _per_neighbour(level, place, 2)
     lines = edges[edges[:, 1] - edges[:, 0] == 1]
-    _limit(place.index, place.copies * place.points * each * level.members)
+    limit(place.index, place.copies * place.points * each * level.members)
     sizes = np.resize(np.array(level.ragged, np.int64), place.copies)
     copy = np.repeat(np.arange(place.copies), len(lines))
     low, high = np.tile(lines[:, 0], place.copies), np.tile(lines[:, 1], place.copies)
@@ -184,6 +185,7 @@ def _twisted_rings(levels: Sequence[Level], place: Place, edges: IntArray) -> Wi
     """
     level, n, points = place.level, place.level.members, place.points
     each = _per_neighbour(level, place, 2)
+    limit(place.index, place.copies * points * each * n)
     member, point = np.arange(n - 1)[:, None], np.arange(points)
     first = np.append((member * points + point).reshape(-1), (n - 1) * points + point)
     second = np.append(((member + 1) * points + point).reshape(-1), _advanced(levels, place))
@@ -262,13 +264,13 @@ def _switched(levels: Sequence[Level], place: Place, first: int) -> Wiring:
     level = place.level
     reach = level.planes if place.below is None and level.rule == "switched" else 1
     up = 0 if place.below is None else _uplinks(levels, place)
-    _limit(place.index, place.copies * level.members * place.points * reach * max(up, 1))
+    limit(place.index, place.copies * level.members * place.points * reach * max(up, 1))
     columns = _columns(levels, place)
     meeting = level.members * np.bincount(columns.of.reshape(-1), minlength=columns.count)
     switches = _switch_count(levels, place, int(meeting.max(initial=0)), up)
     edges = _edges(level, place.index, switches)
     each = _links_each(level, place, columns.count, switches, up)
-    _limit(place.index, place.copies * switches * int(np.dot(each.astype(float), meeting)))
+    limit(place.index, place.copies * switches * int(np.dot(each.astype(float), meeting)))
     member = np.arange(place.copies)[:, None, None, None]
     src = place.first + (member * level.members + edges[:, 0, None, None]) * place.points
     src = src + np.arange(place.points)[:, None]
@@ -333,7 +335,7 @@ def _over_planes(ports: tuple[int, ...], planes: int, switches: int, index: int)
 
 
 def _divided(links: IntArray, switches: int, index: int, key: str) -> IntArray:
-    _limit(index, int(links.max(initial=0)))  # before any product of it could overflow
+    limit(index, int(links.max(initial=0)))  # before any product of it could overflow
     uneven = links[links % switches != 0]
     if len(uneven):
         what = f"{uneven[0]} links do not divide evenly among {switches} switches"

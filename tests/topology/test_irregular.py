@@ -178,6 +178,8 @@ def test_cpus_hang_on_every_switch_of_their_node_and_take_no_rank() -> None:
         ({"device": {"kind": "npu"}}, "levels.0.attach.0.device: cpu would need a rank"),
         ({"name": "cpu7"}, "levels.0.attach.0.name: 'cpu7' cannot be part of a node's name"),
         ({"count": -1}, "levels.0.attach.0.count: it is -1, which is too small"),
+        ({"count": 10**12}, "levels.0.members: 1000000000000 links are more than"),
+        ({"links": 10**12}, "levels.0.members: 1000000000000 links are more than"),
         ({"links": 0}, "levels.0.attach.0.links: it is 0, which is too small"),
     ],
 )
