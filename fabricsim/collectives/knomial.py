@@ -36,7 +36,7 @@ class Edges:
 
 def edges(n: int, radix: int) -> Edges:
     """Return the edges of the tree of n places."""
-    top = 0
+    radix, top = min(radix, n), 0  # with more children than there are places nothing changes
     while radix ** (top + 1) < n:
         top += 1
     parents, children, rounds, below = [], [], [], []

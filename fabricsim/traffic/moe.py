@@ -9,7 +9,7 @@ one scale-up domain there is one stage. Combining is the same backwards.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import exp, lgamma
 from typing import Final
 
 import numpy as np
@@ -18,9 +18,13 @@ from numpy.typing import NDArray
 from fabricsim.errors import FaultList
 from fabricsim.schedule import IntArray, Round
 from fabricsim.traffic.draw import MAX_MESSAGES, Draw, fault
+from fabricsim.units import MAX_AMOUNT
 
 MAX_DRAWS: Final = 2_000_000_000
 """Pairs of a token and an expert that are drawn: some minutes."""
+
+MAX_COUNT: Final = 1_000_000_000
+"""Tokens of a rank, or experts of a group, that are believed."""
 
 _AT_ONCE: Final = 4_000_000
 """Such pairs that are drawn together: 100 MB."""
@@ -83,6 +87,9 @@ def _experts(draw: Draw) -> Experts:
             faults.add(f"a mixture of experts needs {key}", f"add {key}", (key,))
         elif value < 1:
             faults.add(f"{value} is not a number of {key}", "write 1 or more", (key,))
+    for key, value in (("tokens", tokens), ("experts", experts)):
+        if (value or 0) > MAX_COUNT:
+            faults.add(f"{value} {key} are more than there can be", f"write up to {MAX_COUNT}", (key,))
     if draw.n % group or group < 2:
         faults.add(
             f"{draw.n} ranks make no groups of {group}", "write a divisor of the ranks, 2 or more", ("group",)
@@ -135,11 +142,23 @@ def _expected(draw: Draw, x: Experts) -> tuple[Round, ...]:
 
 def _bytes(draw: Draw, x: Experts, held: int, tokens: int) -> int:
     """Return the bytes expected to go where `held` of a group's experts are, rounded to whole bytes."""
-    if x.copies == "expert":
-        share = x.top_k * held / x.experts
-    else:  # 1 − the probability that none of the top_k lies there
-        share = 1 - prod((x.experts - held - i) / (x.experts - i) for i in range(x.top_k))
-    return max(1, round(tokens * share * draw.size))
+    each, once = x.top_k * held / x.experts, 1 - _missed(x.experts, held, x.top_k)
+    share = each if x.copies == "expert" else once
+    size = max(1, round(tokens * share * draw.size))
+    if size > MAX_AMOUNT:
+        raise fault(
+            "tokens", f"{tokens} tokens of {draw.size} B are more than a message can hold", "write fewer"
+        )
+    return size
+
+
+def _missed(experts: int, held: int, top_k: int) -> float:
+    """Return the probability that none of top_k experts is among `held` of all: C(E − h, k)/C(E, k)."""
+    if top_k > experts - held:
+        return 0.0
+    ways = (lgamma(n + 1) for n in (experts - held, experts - top_k, experts - held - top_k, experts))
+    free, rest, both, every = ways
+    return exp(free + rest - both - every)
 
 
 def _peers(x: Experts, sides: int, stride: int) -> tuple[IntArray, IntArray]:
@@ -164,9 +183,7 @@ def _seeded(draw: Draw, x: Experts) -> tuple[Round, ...]:
         raise fault("choice", what, "write choice: expected")
     layer = draw.choices.get("layer") or 0
     popular = draw.shared(f"moe/{layer}/experts").random(x.experts)
-    weight = np.power(
-        1.0 + np.argsort(np.argsort(popular)), -x.skew, dtype=np.float64
-    )  # Zipf, in the order drawn
+    weight = -x.skew * np.log1p(np.argsort(np.argsort(popular)))  # logarithms of Zipf's, in the order drawn
     stream = draw.shared(f"moe/{layer}/tokens")
     to_rank = np.zeros((x.n, x.group), np.int64)
     to_domain = np.zeros((x.n, x.domains), np.int64)
@@ -181,11 +198,11 @@ def _seeded(draw: Draw, x: Experts) -> tuple[Round, ...]:
 def _chosen(stream: np.random.Generator, weight: Floats, rows: int, x: Experts) -> NDArray[np.bool_]:
     """Return (rows, tokens, experts) which experts each token has: top_k drawn one after the other without repeats.
 
-    The largest top_k of log weight − log(−log u), u uniform, are such a draw (Efraimidis and Spirakis, Information
-    Processing Letters 97 (2006)).
+    weight: (experts,) its logarithm. The largest top_k of weight − log(−log u), u uniform, are such a draw
+    (Efraimidis and Spirakis, Information Processing Letters 97 (2006)).
     """
     u = stream.random((rows, x.tokens, x.experts))
-    key = np.log(weight) - np.log(-np.log(np.maximum(u, np.finfo(float).tiny)))
+    key = weight - np.log(-np.log(np.maximum(u, np.finfo(float).tiny)))
     best = np.argpartition(key, x.experts - x.top_k, axis=2)[:, :, x.experts - x.top_k :]
     chosen = np.zeros(key.shape, np.bool_)
     np.put_along_axis(chosen, best, True, axis=2)

@@ -147,7 +147,8 @@ WRONG = [
     ({"skew": 1.0}, {"skew"}, "write choice: seeded"),
     ({"choice": "even"}, {"choice"}, "write expected or seeded"),
     ({"copies": "node"}, {"copies"}, "write rank or expert"),
-    ({"tokens": 1 << 30, "choice": "seeded"}, {"choice"}, "too many to draw"),
+    ({"tokens": 1 << 29, "choice": "seeded"}, {"choice"}, "too many to draw"),
+    ({"tokens": 1 << 31}, {"tokens"}, "more than there can be"),
     ({"level": "board"}, {"level"}, "bind it to a fabric"),
     ({"tokens": 0, "top_k": 0, "skew": -1.0}, {"tokens", "top_k", "skew"}, "below zero"),
 ]
