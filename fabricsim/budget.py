@@ -13,10 +13,17 @@ from typing import Any, Final
 from fabricsim.errors import BudgetError, InputError
 from fabricsim.units import format_size, format_time, parse_size, parse_time
 
-HOPS_PER_CPU_SECOND: Final[Mapping[str, float]] = {"simpy": 200_000.0, "numpy": 2_000_000.0}
-"""What a whole run reaches, tables included, on a slow day; kernels alone are two to three times faster."""
+HOPS_PER_CPU_SECOND: Final[Mapping[str, float]] = {
+    "simpy": 200_000.0,
+    "simpy, queues": 40_000.0,
+    "numpy": 2_000_000.0,
+}
+"""What a whole run reaches, tables included, on a slow day; kernels alone are up to three times faster.
 
-BYTES_PER_PACKET: Final[Mapping[str, float]] = {"simpy": 450.0, "numpy": 250.0}
+`simpy, queues` stands for the simpy kernel on a network with feedback, where packets wait in queues.
+"""
+
+BYTES_PER_PACKET: Final[Mapping[str, float]] = {"simpy": 450.0, "simpy, queues": 450.0, "numpy": 250.0}
 """Peak memory by packet, measured on permutations and all-to-alls over a fat tree and a ring over CloudMatrix384."""
 
 FLOWS_PER_CPU_SECOND: Final = 200_000.0

@@ -263,12 +263,14 @@ def plan(job: Job) -> dict[str, Any]:
     hops = round(float(np.sum(np.repeat(packets / paths.count, paths.count) * paths.hops)))
     kernel, why = kernel_for(job.kernel, job.fabric, job.schedule, paths, job.failures, job.model)
     loads = _loads(job.fabric, messages, paths)
+    queues = kernel == "simpy" and (job.model.feedback or paths.adaptive)
+    pace = "simpy, queues" if queues else kernel
     return {
         **_said(job, kernel, why),
         "operations": [_planned(job, index, loads) for index in range(len(job.schedule.operations))],
         "packets": int(packets.sum()),
         "packet_hops": hops,
-        **estimate(kernel, int(packets.sum()), hops),
+        **estimate(pace, int(packets.sum()), hops),
     }
 
 
