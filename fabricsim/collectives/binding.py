@@ -22,7 +22,7 @@ from fabricsim.collectives.ranks import NONE, Ranks, checked_ranks
 from fabricsim.collectives.switches import shared_switches
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
-from fabricsim.schedule import IntArray, Operation
+from fabricsim.schedule import Graph, IntArray, Operation
 from fabricsim.units import MAX_AMOUNT
 
 Custom = Callable[[int, int], tuple[Move, ...]]
@@ -80,14 +80,11 @@ def collective(
     if isinstance(algorithm, Program):
         faults.faults += option_faults(stated, (), len(order), f"the program {algorithm.name!r}")
         faults.raise_if_any()
-        if used < algorithm.chunks:
-            what = f"{used} B are less than a byte for each of the program's {algorithm.chunks} chunks"
-            raise InputError([Fault(what, "write a larger size", ("size",))])
-        used = used // algorithm.chunks * algorithm.chunks
-        factor, graph = bus_factor(kind, len(order)), graph_of(algorithm, order, used)
+        used, graph = _programmed(algorithm, order, used)
         return Operation(
-            name, kind, algorithm.name, order, (), size, used, factor, start, tuple(after), barrier, graph
-        )
+            name, kind, algorithm.name, order, (), size, used, bus_factor(kind, len(order)), start,
+            tuple(after), barrier, graph,
+        )  # fmt: skip
     faults.raise_if_any()
     assert chosen is not None  # or there was a fault
     given, order = _settled(chosen, stated, fabric, order)
@@ -99,6 +96,15 @@ def collective(
         _check_own(kind, len(order), used, moves)
     rounds, factor = rounds_of(moves, order), bus_factor(kind, len(order))
     return Operation(name, kind, label, order, rounds, size, used, factor, start, tuple(after), barrier)
+
+
+def _programmed(program: Program, order: IntArray, used: int) -> tuple[int, Graph]:
+    """Return the bytes that a program's chunks make of `used`, and its tasks."""
+    if used < program.chunks:
+        what = f"{used} B are less than a byte for each of the program's {program.chunks} chunks"
+        raise InputError([Fault(what, "write a larger size", ("size",))])
+    used = used // program.chunks * program.chunks
+    return used, graph_of(program, order, used)
 
 
 def _used(kind: str, size: int, n: int) -> int:
