@@ -15,6 +15,7 @@ from fabricsim.cli.checks import check
 from fabricsim.cli.exchange import compare, convert
 from fabricsim.cli.lists import list_things, schema
 from fabricsim.cli.runs import report, run
+from fabricsim.cli.sensitivities import sensitivity
 from fabricsim.cli.sweeps import sweep
 from fabricsim.cli.topologies import diff, inspect
 from fabricsim.errors import FabricError
@@ -43,6 +44,7 @@ for _name, _command in (
     ("run", run),
     ("check", check),
     ("sweep", sweep),
+    ("sensitivity", sensitivity),
     ("inspect", inspect),
     ("diff", diff),
     ("list", list_things),
