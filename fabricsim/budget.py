@@ -17,14 +17,20 @@ HOPS_PER_CPU_SECOND: Final[Mapping[str, float]] = {
     "simpy": 200_000.0,
     "simpy, queues": 40_000.0,
     "numpy": 2_000_000.0,
+    "numpy, queues": 800_000.0,
 }
 """What a whole run reaches, tables included, on a slow day; kernels alone are up to three times faster.
 
-`simpy, queues` stands for the simpy kernel on a network with feedback, where packets wait in queues.
+`queues` stands for a network with feedback, where packets wait in queues.
 """
 
-BYTES_PER_PACKET: Final[Mapping[str, float]] = {"simpy": 450.0, "simpy, queues": 450.0, "numpy": 250.0}
-"""Peak memory by packet, measured on permutations and all-to-alls over a fat tree and a ring over CloudMatrix384."""
+BYTES_PER_PACKET: Final[Mapping[str, float]] = {
+    "simpy": 450.0, "simpy, queues": 450.0, "numpy": 250.0, "numpy, queues": 250.0,
+}  # fmt: skip
+BYTES_PER_HOP: Final[Mapping[str, float]] = {
+    "simpy": 0.0, "simpy, queues": 0.0, "numpy": 20.0, "numpy, queues": 60.0,
+}  # fmt: skip
+"""Peak memory by packet, and by packet and channel, measured on fat trees, tori and a ring over CloudMatrix384."""
 
 FLOWS_PER_CPU_SECOND: Final = 200_000.0
 BYTES_PER_FLOW: Final = 700.0
@@ -62,7 +68,9 @@ def estimate(kernel: str, packets: int, hops: int) -> dict[str, float]:
     """Return the estimated CPU-seconds and peak memory [B] of a packet run."""
     return {
         "estimated_cpu_s": round(hops / HOPS_PER_CPU_SECOND[kernel], 3),
-        "estimated_memory_B": round(BASE_BYTES + packets * BYTES_PER_PACKET[kernel]),
+        "estimated_memory_B": round(
+            BASE_BYTES + packets * BYTES_PER_PACKET[kernel] + hops * BYTES_PER_HOP[kernel]
+        ),
     }
 
 

@@ -9,9 +9,9 @@ import platform
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cache, cached_property
+from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
 
@@ -25,6 +25,7 @@ from fabricsim.cross_check import cross_checked
 from fabricsim.engines import ENGINES, KERNELS, kernel_for, packet_routes
 from fabricsim.engines.choice import engine_for
 from fabricsim.engines.flow.engine import solver_for
+from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError, UsageError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failure, Failures, compile_failures
@@ -59,10 +60,11 @@ class Job:
     verified: bool = False
     """Of the flow engine: the least time between two solutions [s], and whether each one is checked."""
 
-    @cached_property
-    def paths(self) -> Routes:
-        """Return the path of every packet: found once, for the plan and for the packet engine."""
-        return packet_routes(self.fabric, self.schedule, self.routing, self.model, self.seed)
+
+@lru_cache(maxsize=1)
+def _paths(job: Job) -> Routes:
+    """Return the path of every packet: found once, for the plan and for the packet engine."""
+    return packet_routes(job.fabric, job.schedule, job.routing, job.model, job.seed)
 
 
 def job_of(scenario: Scenario, *, verified: bool = False) -> Job:
@@ -102,8 +104,11 @@ def known_kernel(name: str, engine: str) -> str:
     return name
 
 
-def execute(job: Job) -> Result:
-    """Run one job and return its Result, with its plan, its cost and the versions it ran on."""
+def execute(job: Job, watch: Watch | None = None) -> Result:
+    """Run one job and return its Result, with its plan, its cost and the versions it ran on.
+
+    watch is told how far a packet run is.
+    """
     wall, cpu = time.perf_counter(), time.process_time()
     result = ENGINES[job.engine](
         job.fabric,
@@ -113,7 +118,7 @@ def execute(job: Job) -> Result:
         model=job.model,
         seed=job.seed,
         kernel=job.kernel,
-        **_own_options(job),
+        **_own_options(job, watch),
     )
     cost = {
         "wall_s": time.perf_counter() - wall,
@@ -122,14 +127,16 @@ def execute(job: Job) -> Result:
         "events": result.metrics.get("packet_hops", 0) + result.metrics["messages"],
     }
     made = {**versions(), "topology": design_of(job.fabric)}
-    return replace(result, name=job.name, plan=plan(job), cost=cost, provenance=made)
+    planned = plan(job)
+    _paths.cache_clear()
+    return replace(result, name=job.name, plan=planned, cost=cost, provenance=made)
 
 
-def _own_options(job: Job) -> dict[str, Any]:
+def _own_options(job: Job, watch: Watch | None) -> dict[str, Any]:
     """Return what only the job's engine takes."""
-    return (
-        {"quantum": job.quantum, "verified": job.verified} if job.engine == "flow" else {"paths": job.paths}
-    )
+    if job.engine == "flow":
+        return {"quantum": job.quantum, "verified": job.verified}
+    return {"paths": _paths(job), "watch": watch}
 
 
 def run(
@@ -138,12 +145,15 @@ def run(
     budget: Budget | None = None,
     *,
     verified: bool = False,
+    watch: Watch | None = None,
+    announce: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> list[Result]:
     """Run a scenario, every point of its sweep in order, and return the Results.
 
     progress is called with (points done, points in all) before each point and at the end. Raises BudgetError before
     the first simulation if the estimate is over the budget. verified: whether each solution of the flow engine is
-    checked by its bottlenecks.
+    checked by its bottlenecks. watch is told how far each packet run is;
+    announce gets the plan of each before it begins.
     """
     points = scenario.points()
     jobs = [
@@ -158,7 +168,9 @@ def run(
         if progress:
             progress(index, len(points))
         try:
-            result = execute(job)
+            if announce:
+                announce(plan(job))
+            result = execute(job, watch)
             if point.parts.cross_check and job.engine == "flow":
                 result = cross_checked(result, point, job.fabric, _on)
         except InputError as error:  # what only shows with the routes at hand
@@ -258,13 +270,12 @@ def plan(job: Job) -> dict[str, Any]:
     """Return what will run: engine, order, algorithm, levels crossed and bytes per level, and what it will cost."""
     if job.engine == "flow":
         return _flow_plan(job)
-    messages, paths = job.schedule.messages, job.paths
+    messages, paths = job.schedule.messages, _paths(job)
     packets = -(-messages.size // job.model.mtu)
     hops = round(float(np.sum(np.repeat(packets / paths.count, paths.count) * paths.hops)))
     kernel, why = kernel_for(job.kernel, job.fabric, job.schedule, paths, job.failures, job.model)
     loads = _loads(job.fabric, messages, paths)
-    queues = kernel == "simpy" and (job.model.feedback or paths.adaptive)
-    pace = "simpy, queues" if queues else kernel
+    pace = f"{kernel}, queues" if job.model.feedback or paths.adaptive else kernel
     return {
         **_said(job, kernel, why),
         "operations": [_planned(job, index, loads) for index in range(len(job.schedule.operations))],

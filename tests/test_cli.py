@@ -269,3 +269,26 @@ def test_diff_compares_names_files_and_revisions(cli: Cli, tmp_path: Path, monke
         code, out, err = cli("diff", *words)
         assert (code, out) == (status, "")
         assert said in err
+
+
+def test_a_terminal_follows_a_long_run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line of what it will cost, if that is much; one of simulated time and packets, twice a second at most."""
+    from fabricsim.cli.runs import announce_line, watch_line
+
+    assert (watch_line(), announce_line()) == (None, None), "nothing where standard error is no terminal"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    clock = iter([0.0, 0.3, 1.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    show, announce = watch_line(), announce_line()
+    assert show
+    assert announce
+    show(1_000_000, 100, 10)
+    assert capsys.readouterr().err == ""
+    show(2_000_000, 1000, 250)
+    assert "2 us simulated, 250 of 1,000 packets, about 3 s left" in capsys.readouterr().err
+    announce({"estimated_cpu_s": 9.0, "estimated_memory_B": 1e6, "packets": 5})
+    assert capsys.readouterr().err == ""
+    announce({"estimated_cpu_s": 60.0, "estimated_memory_B": 2e9, "packets": 5_000_000})
+    assert "5,000,000 packets: about " in capsys.readouterr().err

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,7 +58,14 @@ def run(
         check_folder(output, force=force)
     limit = parse_budget(budget) if budget else None
     beside = RunsBeside(scenario)
-    results = run_scenario(scenario, progress_line(scenario.name), limit, verified=verify)
+    results = run_scenario(
+        scenario,
+        progress_line(scenario.name),
+        limit,
+        verified=verify,
+        watch=watch_line(),
+        announce=announce_line(),
+    )
     verdicts = judge(results, scenario.expectations, beside)
     if output:
         write_report(results, output, verdicts, force=force)
@@ -121,6 +128,47 @@ def progress_line(name: str) -> Callable[[int, int], None] | None:
 
     def show(done: int, total: int) -> None:
         sys.stderr.write(f"\r\033[K{name}: point {done + 1} of {total}" if done < total else "\r\033[K")
+        sys.stderr.flush()
+
+    return show
+
+
+def announce_line() -> Callable[[Mapping[str, Any]], None] | None:
+    """Return what says on a terminal how much a long run is estimated to cost, before it begins; None elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+    from fabricsim.units import format_size, format_time
+
+    def show(plan: Mapping[str, Any]) -> None:
+        if plan["estimated_cpu_s"] >= 10:
+            what = f"{plan['packets']:,} packets" if "packets" in plan else f"{plan['flows']:,} flows"
+            time, memory = format_time(plan["estimated_cpu_s"]), format_size(plan["estimated_memory_B"])
+            print(f"\r\033[K{what}: about {time} of CPU and {memory} of memory", file=sys.stderr)
+
+    return show
+
+
+def watch_line() -> Callable[[int, int, int], None] | None:
+    """Return a line on a terminal that follows a long packet run by simulated time and packets, None elsewhere."""
+    if not sys.stderr.isatty():
+        return None
+    from time import monotonic
+
+    from fabricsim.units import format_time
+
+    begun = shown = monotonic()
+
+    def show(now_ps: int, packets: int, arrived: int) -> None:
+        nonlocal shown
+        now = monotonic()
+        if now - shown < 0.5:  # short runs say nothing
+            return
+        shown = now
+        left = format_time((now - begun) * (packets - arrived) / arrived) if arrived else "unknown"
+        line = (
+            f"{format_time(now_ps * 1e-12)} simulated, {arrived:,} of {packets:,} packets, about {left} left"
+        )
+        sys.stderr.write(f"\r\033[K{line}")
         sys.stderr.flush()
 
     return show

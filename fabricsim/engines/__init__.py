@@ -16,6 +16,7 @@ from fabricsim.engines.flow import SOLVERS, flow
 from fabricsim.engines.kernels.choice import choose, simulate_arrays
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record, metrics, model_text, operation_results, run_digest, tables
+from fabricsim.engines.watch import Watch
 from fabricsim.errors import SimulationError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -26,7 +27,9 @@ from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.theory.bounds import ideal_time_ps
 from fabricsim.units import format_time
 
-PACKET_KERNELS: Final[Mapping[str, Callable[[Fabric, Schedule, Routes, Failures, Model, int], Record]]] = {
+Kernel = Callable[[Fabric, Schedule, Routes, Failures, Model, int, Watch | None], Record]
+
+PACKET_KERNELS: Final[Mapping[str, Kernel]] = {
     "simpy": simulate_packets,
     "numpy": simulate_arrays,
 }
@@ -55,9 +58,11 @@ def packet(
     seed: int,
     kernel: str = "auto",
     paths: Routes | None = None,
+    watch: Watch | None = None,
 ) -> Result:
-    """Return the Result of moving every packet of `schedule` over `fabric`; paths: its routes, if they are known.
+    """Return the Result of moving every packet of `schedule` over `fabric`.
 
+    paths: its routes, if they are known. watch is told how far the run is.
     Raises InputError if two ranks that talk have no path, StallError if nothing moves any more before the
     last delivery, SimulationError if the outcome beats the lower bound.
     """
@@ -66,7 +71,7 @@ def packet(
         paths = packet_routes(fabric, schedule, routing, model, seed)
     circles = deadlock_notes(fabric, schedule, paths, model)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
-    record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed)
+    record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed, watch)
     # a schedule's own start offsets shorten nothing: the bound counts from the first start
     ideal = _ideal_ps(fabric, schedule, paths, model, record)
     numbers = metrics(schedule, record, ideal)

@@ -17,6 +17,7 @@ import simpy
 from fabricsim.engines.ports import COMPLETION, FAULT, PICK, RELEASE, Bell, Packet, Port, Wiring
 from fabricsim.engines.record import Record
 from fabricsim.engines.trees import Trees
+from fabricsim.engines.watch import Watch
 from fabricsim.errors import StallError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -274,6 +275,8 @@ class Kernel:
     def sunk(self, message: int, payload: int) -> None:
         """Count a packet that has arrived where its message ends."""
         self.arrivals.append((int(self.env.now), payload))
+        if self.watch and len(self.arrivals) % 1024 == 0:
+            self.watch(int(self.env.now), self.first_packet[-1], len(self.arrivals))
         self.undelivered[message] -= 1
         if self.undelivered[message] == 0:
             if self.settle[message]:
@@ -365,8 +368,9 @@ class Kernel:
 
     # -- the run ------------------------------------------------------------------------------------
 
-    def run(self) -> Record:
+    def run(self, watch: Watch | None = None) -> Record:
         """Simulate to the last delivery. Raises StallError if nothing moves any more before that."""
+        self.watch = watch
         self._schedule_faults()
         self._begin()
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from fabricsim.engines.feedback import FeedbackKernel
 from fabricsim.engines.kernel import Kernel
 from fabricsim.engines.record import Record
+from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -19,13 +20,19 @@ from fabricsim.schedule import Schedule
 
 
 def simulate_packets(
-    fabric: Fabric, schedule: Schedule, routes: Routes, failures: Failures, model: Model, seed: int = 0
+    fabric: Fabric,
+    schedule: Schedule,
+    routes: Routes,
+    failures: Failures,
+    model: Model,
+    seed: int = 0,
+    watch: Watch | None = None,
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds."""
     _refuse_unbuilt(schedule, failures, model)
     if model.feedback or routes.adaptive:
-        return FeedbackKernel(fabric, schedule, routes, failures, model, seed).run()
-    return Kernel(fabric, schedule, routes, failures, model, seed).run()
+        return FeedbackKernel(fabric, schedule, routes, failures, model, seed).run(watch)
+    return Kernel(fabric, schedule, routes, failures, model, seed).run(watch)
 
 
 def _refuse_unbuilt(schedule: Schedule, failures: Failures, model: Model) -> None:

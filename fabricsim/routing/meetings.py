@@ -49,6 +49,8 @@ def routes(
 
 def carried_once(messages: Messages, paths: Routes) -> Routes:
     """Return routes without the hops on which a leg shares its packets with an earlier leg of the same meeting."""
+    if not np.any(messages.meeting >= 0):
+        return paths
     owner = np.repeat(np.repeat(np.arange(len(messages)), paths.count), paths.hops)
     kept = messages.meeting[owner] < 0
     leg = np.flatnonzero(~kept)

@@ -101,6 +101,22 @@ def test_what_ends_at_a_node_overtakes_what_its_delay_holds_up(seed: int, ecn: E
     assert_same(expected, simulate_arrays(fabric, schedule, paths, healthy, model))
 
 
+@pytest.mark.parametrize("shape", [TREES[0], {"shape": "torus", "size": [3, 3]}], ids=str)
+@pytest.mark.parametrize("model", [Model(), Model(buffer=65_536)], ids=["plain", "credits"])
+@pytest.mark.parametrize("simulate", [simulate_packets, simulate_arrays], ids=["simpy", "numpy"])
+def test_a_watch_sees_time_and_packets_go_on(shape, model: Model, simulate) -> None:
+    fabric = resolve({**shape, "link": LINK})
+    schedule = schedule_of(fabric, fs.permutation(f"{400 * 4096} B"), 1)
+    paths = routes(fabric, schedule.messages, Routing(), model, 1)
+    seen: list[tuple[int, int, int]] = []
+    simulate(fabric, schedule, paths, compile_failures(fabric, ()), model, 1, lambda *row: seen.append(row))
+    now, total, arrived = np.array(seen).T
+    assert np.all(np.diff(now) >= 0)
+    assert np.all(np.diff(arrived) >= 0)
+    assert set(total) == {400 * fabric.ranks}
+    assert arrived[-1] > 400 * fabric.ranks - 1024
+
+
 def test_numba_writes_the_same_record() -> None:
     """The loops as machine code, where Numba is installed."""
     pytest.importorskip("numba")

@@ -14,6 +14,7 @@ from fabricsim.engines.kernels.sending import SENDING
 from fabricsim.engines.kernels.windows import in_windows
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record
+from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -113,7 +114,13 @@ def _mixed(fabric: Fabric, schedule: Schedule, paths: Routes, model: Model) -> s
 
 
 def simulate_arrays(
-    fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures, model: Model, seed: int = 0
+    fabric: Fabric,
+    schedule: Schedule,
+    paths: Routes,
+    failures: Failures,
+    model: Model,
+    seed: int = 0,
+    watch: Watch | None = None,
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`: the Record of the SimPy kernel, to the picosecond.
 
@@ -125,12 +132,12 @@ def simulate_arrays(
         raise InputError([Fault(what, "write auto or simpy", ("kernel",))])
     loops = compiled.installed() and packet_hops(schedule, paths, model) >= compiled.WORTHWHILE
     if model.feedback:
-        record = with_feedback(fabric, schedule, paths, model, seed)
+        record = with_feedback(fabric, schedule, paths, model, seed, watch)
         # a stall is told by the kernel that knows what waits for what
         return record or simulate_packets(fabric, schedule, paths, failures, model, seed)
     if choice.level is not None:
-        return in_levels(fabric, schedule, paths, model, choice.level, compiled=loops)
-    return in_windows(fabric, schedule, paths, model, compiled=loops)
+        return in_levels(fabric, schedule, paths, model, choice.level, compiled=loops, watch=watch)
+    return in_windows(fabric, schedule, paths, model, compiled=loops, watch=watch)
 
 
 def packet_hops(schedule: Schedule, paths: Routes, model: Model) -> int:

@@ -20,6 +20,7 @@ from fabricsim.engines.kernels.progress import Progress
 from fabricsim.engines.kernels.sending import SENDING
 from fabricsim.engines.kernels.service import served, service_order
 from fabricsim.engines.record import Extras, Record
+from fabricsim.engines.watch import Watch
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model, transmit_ps_of
 from fabricsim.routing import Routes, packets_on, splitmix64
@@ -33,10 +34,10 @@ _CELLS: Final = 32
 
 
 def with_feedback(
-    fabric: Fabric, schedule: Schedule, paths: Routes, model: Model, seed: int
+    fabric: Fabric, schedule: Schedule, paths: Routes, model: Model, seed: int, watch: Watch | None = None
 ) -> Record | None:
     """Return the Record of a schedule on a network with credits, marks or windows; None if everything stands still."""
-    return _Feedback(fabric, schedule, paths, model, seed).record()
+    return _Feedback(fabric, schedule, paths, model, seed).record(watch)
 
 
 class _Queues:
@@ -163,10 +164,12 @@ class _Feedback:
 
     # -- a window -----------------------------------------------------------------------------------
 
-    def record(self) -> Record | None:
+    def record(self, watch: Watch | None) -> Record | None:
         """Run window after window to the end, and return the Record; None if packets wait and nothing happens."""
         while (now := self._now()) != NEVER:
             self._window(now, now + self.width)
+            if watch:
+                watch(now, len(self.packets), len(self.packets) - int(self.missing.sum()))
         return self._record() if self.missing.max() == 0 else None
 
     def _now(self) -> int:

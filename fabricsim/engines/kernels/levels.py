@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fabricsim.engines.kernels.cargo import packets_of
 from fabricsim.engines.kernels.service import Service, record_of
 from fabricsim.engines.record import Record
+from fabricsim.engines.watch import Watch
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing import Routes
@@ -99,7 +100,14 @@ def _successions(fabric: Fabric, paths: Routes) -> tuple[IntArray, IntArray]:
 
 
 def in_levels(
-    fabric: Fabric, schedule: Schedule, paths: Routes, model: Model, level: IntArray, *, compiled: bool
+    fabric: Fabric,
+    schedule: Schedule,
+    paths: Routes,
+    model: Model,
+    level: IntArray,
+    *,
+    compiled: bool,
+    watch: Watch | None = None,
 ) -> Record:
     """Return the Record of a schedule without feedback; level: (channels,) of `channel_levels`."""
     packets = packets_of(fabric, schedule, paths, model)
@@ -114,9 +122,14 @@ def in_levels(
     for first in range(0, len(packets), _ROWS):
         packet = np.arange(first, min(first + _ROWS, len(packets)))
         rows.add(entering[packets.message[packet]], *service.sources(packet))
+    latest = arrived = 0
     while rows.left:
         done = service.serve(*rows.take())
         rows.add(done.ready, done.channel, done.packet)
+        if watch and len(done.arrived):
+            latest = max(latest, int(service.arrived[done.arrived].max()))
+            arrived += len(done.arrived)
+            watch(latest, len(packets), arrived)
     return record_of(fabric, model, packets, service, entry, release)
 
 

@@ -20,6 +20,7 @@ from fabricsim.engines.kernels.cargo import packets_of
 from fabricsim.engines.kernels.progress import Progress, spread
 from fabricsim.engines.kernels.service import Service, record_of
 from fabricsim.engines.record import Record
+from fabricsim.engines.watch import Watch
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing import Routes
@@ -30,10 +31,16 @@ IntArray = NDArray[np.int64]
 
 
 def in_windows(
-    fabric: Fabric, schedule: Schedule, paths: Routes, model: Model, *, compiled: bool = False
+    fabric: Fabric,
+    schedule: Schedule,
+    paths: Routes,
+    model: Model,
+    *,
+    compiled: bool = False,
+    watch: Watch | None = None,
 ) -> Record:
     """Return the Record of a schedule whose channels all have a reach; `compiled` asks for Numba's loops."""
-    return _Windows(fabric, schedule, paths, model, compiled).record()
+    return _Windows(fabric, schedule, paths, model, compiled).record(watch)
 
 
 class _Windows:
@@ -50,6 +57,7 @@ class _Windows:
         self.progress = Progress(schedule, fabric.ranks, model.endpoint, self.width)
         self.leaving = self._quickest_leaving()
         self.recv_overhead = to_ps(model.endpoint.recv_overhead)
+        self.done = 0
         # by message: packets that have not arrived, the last arrival and the last leaving so far
         self.missing = np.diff(self.packets.first)
         self.last_arrival, self.last_left = np.zeros((2, len(self.missing)), np.int64)
@@ -65,11 +73,13 @@ class _Windows:
         ahead = np.where(self.paths.count[awaited] == 1, following - packet - 1, 0) * full
         return int(np.maximum(full, ahead).min())
 
-    def record(self) -> Record:
+    def record(self, watch: Watch | None) -> Record:
         """Run window after window to the end, and return the Record."""
         while (now := min(self.progress.first, self.transit.first)) != NEVER:
             until = min(now + self.width, self.progress.first + self.leaving)
             self._serve(until)
+            if watch:
+                watch(now, len(self.packets), self.done)
         return record_of(
             self.fabric, self.model, self.packets, self.service, self.progress.entry, self.progress.release
         )
@@ -88,6 +98,7 @@ class _Windows:
         if len(tie):
             done = self.service.serve(ready, channel, tie)
             self.transit.add(done.ready, done.packet)
+            self.done += len(done.arrived)
             self._have_left(done.left)
             self._have_arrived(done.arrived)
 
