@@ -107,9 +107,12 @@ def _run(
     fabric: Fabric, schedule: Schedule, routing: Routing, failures: Failures, model: Model, seed: int,
     settings: Settings,
 ) -> Outcome:  # fmt: skip
-    symmetric = not len(failures) and not classes.misfit(fabric, schedule, routing)
-    if symmetric and not settings.quantum and schedule.operations[0].messages > classes.LEAST_FLOWS:
+    no_symmetry = classes.misfit(fabric, schedule, routing) if not len(failures) else "links fail or degrade"
+    messages_at_once = sum(r.messages for op in schedule.operations for r in op.rounds)
+    if not no_symmetry and not settings.quantum and messages_at_once > classes.LEAST_FLOWS:
         return classes.by_classes(fabric, schedule, routing, model, seed, settings)
+    if messages_at_once > MOST_MESSAGES:
+        _refuse_too_many(schedule, no_symmetry or "a quantum is set")
     why = misfit(schedule, failures, model, routing) or ("a quantum is set" if settings.quantum else "")
     outcome = None if why else by_rounds(fabric, schedule, routing, model, seed, settings)
     if outcome is not None:
@@ -129,7 +132,7 @@ def _refuse_too_many(schedule: Schedule, why: str) -> None:
     """Raise InputError for more messages than can be followed one by one."""
     messages = sum(op.messages for op in schedule.operations)
     if messages > MOST_MESSAGES:
-        what = f"{messages:,} messages have to be followed one by one, because {why}"
+        what = f"{messages:,} messages have to be listed one by one: {why}"
         raise InputError(what, f"up to {MOST_MESSAGES:,} fit in memory: use fewer ranks, or fewer rounds")
 
 

@@ -165,15 +165,24 @@ def _classes(keys: list[NDArray[Any]], count: IntArray) -> tuple[IntArray, IntAr
     """Return one row of each kind, the first, and how many there are of it."""
     kind = np.zeros(len(count), np.int64)
     for key in (key for key in keys if key.min() < key.max()):
-        # plain values are found without sorting all of them, and are few
-        values = np.unique(key)
+        values = _values(key)
         kind = kind * len(values) + np.searchsorted(values, key)
-        values = np.unique(kind)
-        kind = np.searchsorted(values, kind)
+        kind = np.searchsorted(_values(kind), kind)
     kinds = int(kind.max()) + 1
     first = np.empty(kinds, np.int64)
     first[kind[::-1]] = np.arange(len(kind))[::-1]
     return first, np.bincount(kind, count, kinds).astype(np.int64)
+
+
+def _values(column: NDArray[Any]) -> NDArray[Any]:
+    """Return the values of a long column that has few, ascending: those of a sample, and what it has missed."""
+    values = np.unique(column[::997])
+    while True:
+        place = np.minimum(np.searchsorted(values, column), len(values) - 1)
+        missed = column[values[place] != column]
+        if not len(missed):
+            return values
+        values = np.union1d(values, missed[:: max(1, len(missed) // 1_000_000)])
 
 
 def _rounds(schedule: Schedule, o: Outcome) -> Table:

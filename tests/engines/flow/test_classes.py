@@ -13,6 +13,7 @@ from fabricsim.collectives.direct import EveryMove, _pairs
 from fabricsim.engines.flow import classes, engine
 from fabricsim.engines.flow.events import Settings
 from fabricsim.engines.flow.outcome import Outcome
+from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import compile_failures
 from fabricsim.routing import Routing
@@ -118,6 +119,14 @@ def test_a_million_flows_are_taken_by_classes() -> None:
     wire = fabric.model.message_wire(16 * 2**20 // 1024)
     outside = 64 * (1024 - 64) * wire / (8 * 32 * link)
     assert result.metrics["completion_time_s"] == pytest.approx(outside, rel=0.02)
+
+
+def test_more_flows_than_can_be_listed_are_refused_with_the_reason() -> None:
+    fabric = load_topology("atlas950-superpod", cabinets=80)
+    with pytest.raises(
+        InputError, match=r"26,209,280 messages have to be listed one by one: ecmp routing does not commute"
+    ):
+        fs.simulate(fabric, fs.all_to_all("80 MiB"), engine="flow", routing="ecmp")
 
 
 def test_a_scenario_of_many_ranks_lists_no_messages(monkeypatch: pytest.MonkeyPatch) -> None:

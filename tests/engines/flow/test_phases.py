@@ -140,3 +140,16 @@ def test_most_rings_can_be_foreseen() -> None:
 def test_two_rings_are_not_foreseen_as_one() -> None:
     one = Pass(np.array([0, 1, 2, 3]), np.array([1, 0, 3, 2]), np.ones(4), np.ones(4))
     assert progress._ring(one, np.zeros(4), np.zeros(4), 9) is None
+
+
+def test_rows_that_are_alike_become_one() -> None:
+    from fabricsim.engines.flow.outcome import _classes
+
+    rng = np.random.default_rng(2)
+    level, wire = rng.integers(0, 3, 5000), rng.integers(0, 900, 5000) * 1.5
+    wire[4999] = 7.25  # one that a sample of the column misses
+    first, count = _classes([level, wire], np.full(5000, 2))
+    kinds, sizes = np.unique(np.stack([level, wire]), axis=1, return_counts=True)
+    order = np.lexsort((wire[first], level[first]))
+    assert np.array_equal(np.stack([level, wire])[:, first[order]], kinds)
+    assert np.array_equal(count[order], 2 * sizes)
