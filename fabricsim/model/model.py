@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, Literal
 
 from fabricsim.errors import Fault, FaultList, InputError, close_match
@@ -85,6 +85,18 @@ class Model:
         _check_buffer(self, faults)
         _check_sender(self, faults)
         faults.raise_if_any()
+
+    def rebuffered(self, changes: Mapping[str, Any]) -> Model:
+        """Return the model with changes; of a flow control that they take away, its own keys go too."""
+        base = self
+        other = changes.get("flow_control", self.flow_control) != self.flow_control
+        if other or ("buffer" in changes and changes["buffer"] is None):
+            own: dict[str, Any] = {
+                f.name: f.default for f in fields(self) if f.name in _NEEDS and f.name != "retry_delay"
+            }
+            base = replace(self, buffer=None, **own)
+            changes = {"buffer": self.buffer, **changes}
+        return replace(base, **changes)
 
     def packets(self, size: int) -> int:
         """Return how many packets a message of `size` payload bytes is cut into."""

@@ -117,7 +117,8 @@ class Scenario:
         with self._located("sender"):
             sender = self.parts.sender.value()
         with self._located(), _by_section():
-            return replace(fabric.model, endpoint=endpoint, sender=sender, **self.parts.model.values())
+            changes = {"endpoint": endpoint, "sender": sender, **self.parts.model.values()}
+            return fabric.model.rebuffered(changes)
 
     def routing(self, fabric: Fabric) -> Routing:
         """Return how paths are chosen: the policy stated, or else the topology's own."""

@@ -12,7 +12,7 @@ import yaml
 
 from fabricsim.data_folders import data_folder
 from fabricsim.errors import InputError
-from fabricsim.model import SWITCHING
+from fabricsim.model import SWITCHING, Model
 from fabricsim.routing import POLICIES
 from fabricsim.scenario import Scenario, json_schema, load_scenario, parse_scenario, shipped_scenarios
 
@@ -46,6 +46,24 @@ def test_what_is_not_stated_comes_from_the_topology() -> None:
     assert scenario.routing(fabric).policy == fabric.policy
     assert len(scenario.failures(fabric)) == 0
     assert (scenario.seed, scenario.engine, scenario.kernel, scenario.name) == (0, "auto", "auto", "scenario")
+
+
+def test_a_scenario_may_take_away_the_flow_control_of_its_topology() -> None:
+    """The keys of a flow control that is gone go with it; what else the topology says stays."""
+    topology = {
+        "name": "own",
+        "levels": [{"name": "rack", "members": 4, "rule": "ring", "link": {"bandwidth": "50 GB/s"}}],
+        "device": {"forwards": True},
+        "model": {"mtu": "1 KiB", "buffer": "64 KiB", "flow_control": "credits", "cell": "160 B"},
+    }
+    own, infinite, paused = (
+        ring(topology=topology, model=model, workload=[{"collective": "all-gather", "size": "1 MiB"}])
+        for model in ({}, {"buffer": "infinite"}, {"flow_control": "pfc", "pause": "32 KiB"})
+    )
+    fabric = own.fabric()
+    assert own.model(fabric) == fabric.model
+    assert infinite.model(fabric) == Model(mtu=1024)
+    assert paused.model(fabric) == Model(mtu=1024, buffer=65536, flow_control="pfc", pause=32768)
 
 
 def test_what_is_stated_takes_its_place_and_nothing_else_changes() -> None:
