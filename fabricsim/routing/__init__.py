@@ -27,7 +27,7 @@ from fabricsim.routing.evenness import TierUse, hash_use
 from fabricsim.routing.hashing import splitmix64
 from fabricsim.routing.lanes import heights, lanes_of
 from fabricsim.routing.load import channel_busy_ps, packets_on, path_ps
-from fabricsim.routing.meetings import carried_once, routes
+from fabricsim.routing.meetings import carried_once, routes, tree_paths
 from fabricsim.routing.paths import Router, Routes, unreachable
 from fabricsim.routing.policies import (
     LANES,
@@ -76,5 +76,6 @@ __all__ = [
     "routing_of",
     "shares",
     "splitmix64",
+    "tree_paths",
     "unreachable",
 ]

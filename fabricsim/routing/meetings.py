@@ -1,7 +1,8 @@
 """Routes of a whole schedule: paths between ranks, and the trees of what meets in switches.
 
-Legs of meetings take one path each, whatever the policy: up, every node takes the first shortest path towards the
-switch, so that the paths of all sources form a tree; down, the channels of the sink's way up are turned around.
+Legs of meetings take one path each, whatever the policy: up, every node takes candidate (meeting mod n) of its n
+shortest ways towards the switch. That depends on the node and the meeting alone, so the paths of all sources form a
+tree, and meetings of one switch take parallel links in turn. Down, the channels of the sink's way up are turned around.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
-from fabricsim.routing.paths import Alive, Routes, paths_of, plain_routes
-from fabricsim.routing.policies import Routing
+from fabricsim.routing.paths import Alive, Router, Routes, plain_routes
+from fabricsim.routing.policies import Choice, Routing
 from fabricsim.schedule import Messages
 
 IntArray = NDArray[np.int64]
-TREE = Routing("minimal")
 
 
 def routes(
@@ -40,11 +40,23 @@ def routes(
     plain = plain_routes(fabric, messages, others, routing, model, seed, alive)
     down, src, dst = messages.down[legs], messages.src[legs], messages.dst[legs]
     low, high = np.where(down, dst, src), np.where(down, src, dst)
-    tree = _turned(*paths_of(fabric, low, high, legs, TREE, seed), down)
+    tree = _turned(*tree_paths(fabric, low, high, messages.meeting[legs]), down)
     count = np.ones(len(messages), np.int64)
     count[others] = plain.count
     is_leg = np.repeat(messages.meeting >= 0, count)
     return Routes(*_merged(is_leg, (plain.starts, plain.channels), tree), np.cumsum(count) - count, count)
+
+
+def tree_paths(
+    fabric: Fabric, low: IntArray, high: IntArray, meeting: IntArray
+) -> tuple[IntArray, NDArray[Any]]:
+    """Return the way up of each leg in CSR form: (legs + 1,) starts and channels, from rank `low` to switch `high`."""
+    return Router(fabric, Routing("minimal"), pick=_by_meeting).paths(low, high, meeting, meeting)
+
+
+def _by_meeting(choice: Choice) -> IntArray:
+    assert choice.packet is not None
+    return choice.packet % choice.n
 
 
 def carried_once(messages: Messages, paths: Routes) -> Routes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -106,14 +106,22 @@ class Router:
             starts, channels = router.paths(*columns(first, first + (1 << 20)))   # src, dst, message ids
 
     alive: (channels,) which may be used, None for all. Paths around dead channels come from a search. `all-path`, which
-    weighs all flows together, is not for this: see `routes` and `shares`.
+    weighs all flows together, is not for this: see `routes` and `shares`. pick: in place of the policy's own choice.
     """
 
-    def __init__(self, fabric: Fabric, routing: Routing, seed: int = 0, alive: Alive | None = None) -> None:
+    def __init__(
+        self,
+        fabric: Fabric,
+        routing: Routing,
+        seed: int = 0,
+        alive: Alive | None = None,
+        pick: Callable[[Choice], IntArray] | None = None,
+    ) -> None:
         self.fabric = fabric
         self.routing = routing
         self.seed = seed
         self.alive = alive
+        self._pick = pick or POLICIES[routing.policy].pick
         self._known = arithmetic(fabric) if alive is None else None
         self._ordered = routing.policy == "dimension-order" and has_coordinates(fabric)
 
@@ -160,7 +168,7 @@ class Router:
     def _piece(
         self, src: IntArray, dst: IntArray, message: IntArray, packet: IntArray | None, known: Finder | None
     ) -> tuple[IntArray, Channels]:
-        pick = POLICIES[self.routing.policy].pick
+        pick = self._pick
         assert pick is not None
         if self.routing.policy == "dimension-order" and not self._ordered:
             pick = self._only_one

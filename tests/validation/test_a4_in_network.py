@@ -99,3 +99,12 @@ def test_credits_and_input_queues_carry_meetings_too() -> None:
         held = fs.simulate(fabric, fs.all_reduce("1 MiB", algorithm="in-network", mode="pull"), model=model)
         assert held.metrics["bytes_delivered"] == plain.metrics["bytes_delivered"]
         assert completion(held) >= 2**20 / BANDWIDTH
+
+
+@pytest.mark.parametrize("engine", ["packet", "flow"])
+def test_parallel_links_to_one_switch_carry_their_share(engine: str) -> None:
+    """An HGX H100 has 5, 4, 4 and 5 links of 25 GB/s to its four switches: pushed, all 450 GB/s are used."""
+    fabric = fs.load_topology("hgx-h100")
+    result = fs.simulate(fabric, fs.all_reduce("9 MiB", algorithm="in-network", mode="push"), engine=engine)
+    rate = result.metrics["algbw_Bps"]
+    assert 0.9 * 450e9 < rate <= 450e9

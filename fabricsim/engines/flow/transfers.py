@@ -17,7 +17,7 @@ from fabricsim.engines.flow.solver import Flows
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
-from fabricsim.routing import Routing, shares
+from fabricsim.routing import Routing, shares, tree_paths
 from fabricsim.routing.paths import paths_of
 from fabricsim.units import PS_PER_S
 
@@ -174,7 +174,7 @@ def _plain(fabric: Fabric, traffic: Traffic, routing: Routing, seed: int) -> tup
 def _meetings(fabric: Fabric, legs: Traffic, own: IntArray, meetings: int) -> tuple[Flows, Paths, IntArray]:
     """Return for each meeting the channels of its trees, its longest way up and down, and its bytes."""
     rank, at = np.where(legs.down, legs.dst, legs.src), np.where(legs.down, legs.src, legs.dst)
-    starts, channels = paths_of(fabric, rank, at, np.arange(len(rank)), TREE, 0)
+    starts, channels = tree_paths(fabric, rank, at, legs.meeting)
     leg = np.repeat(np.arange(len(rank)), np.diff(starts))
     # down the tree of a sink's way up, each channel turned around
     turned = np.where(legs.down[leg], channels ^ 1, channels)
