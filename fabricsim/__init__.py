@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from fabricsim.regression import judge
     from fabricsim.result import Result, load_result
     from fabricsim.routing import Routing
-    from fabricsim.run import run, simulate
+    from fabricsim.run import simulate
     from fabricsim.scenario import Scenario, load_scenario
     from fabricsim.schedule import Graph, Meetings, Operation, Round, Schedule
     from fabricsim.sweeps import sweep
@@ -90,7 +90,7 @@ _HOME = {
     "regression": ("judge",),
     "result": ("Result", "load_result"),
     "routing": ("Routing",),
-    "run": ("run", "simulate"),
+    "run": ("simulate",),  # `run` itself is a module of that name: load_scenario(…).run() runs a scenario
     "scenario": ("Scenario", "load_scenario"),
     "schedule": ("Graph", "Meetings", "Operation", "Round", "Schedule"),
     "sweeps": ("sweep",),
