@@ -101,7 +101,7 @@ def packet_routes(fabric: Fabric, schedule: Schedule, routing: Routing, model: M
     """Return the path of every packet with the lane of each hop, as far as they are known before the run."""
     paths = routes(fabric, schedule.messages, routing, model, seed)
     if routing.policy == "adaptive":
-        return replace(paths, adaptive=True)
+        return replace(paths, adaptive=True, lanes=routing.lane_count)
     if routing.lane_count == 1:
         return paths
     return replace(paths, lane=lanes_of(fabric, paths, routing), lanes=routing.lane_count)

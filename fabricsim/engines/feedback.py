@@ -12,6 +12,7 @@ from functools import partial
 
 import numpy as np
 
+from fabricsim.engines.escape import EscapePaths
 from fabricsim.engines.gates import Gate
 from fabricsim.engines.kernel import Kernel
 from fabricsim.engines.paths import AdaptivePaths, FixedPaths, hops_of
@@ -64,9 +65,8 @@ class FeedbackKernel(Kernel):
         known = (self.fabric, routes, self.queued, lane_of, model.sender.ack_size)
         self.paths = FixedPaths(*known)
         if routes.adaptive:
-            self.paths = AdaptivePaths(
-                *known, schedule=self.schedule, seed=self.seed, first_packet=self.first_packet
-            )
+            kind = EscapePaths if routes.lanes > 1 else AdaptivePaths
+            self.paths = kind(*known, schedule=self.schedule, seed=self.seed, first_packet=self.first_packet)
 
     def _used(self) -> list[int]:
         used = super()._used()
@@ -178,7 +178,7 @@ class FeedbackKernel(Kernel):
     def _launch(self, message: int, index: int, now: int) -> None:
         packet = self._packet(message, index)
         packet.via = packet.gate = None
-        packet.marked = False
+        packet.marked = packet.granted = False
         packet.repeat = bool(self.gone[packet.id])
         self.paths.onward(packet).accept(packet, now)
 
@@ -227,6 +227,7 @@ class FeedbackKernel(Kernel):
     def forward(self, packet: Packet) -> None:
         """Put a packet of a tree into the queue of its port; it holds no buffer, but the switch's own memory."""
         packet.via, packet.gate, packet.marked = None, Gate(), False
+        packet.granted = False
         self.paths.onward(packet).accept(packet, int(self.env.now))
 
     def _resend(self, packet: Packet) -> None:

@@ -30,6 +30,8 @@ def simulate_packets(
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds."""
     _refuse_unbuilt(schedule, failures, model)
+    if routes.adaptive and routes.lanes > 1:
+        _refuse_escape(model)
     if model.feedback or routes.adaptive:
         return FeedbackKernel(fabric, schedule, routes, failures, model, seed).run(watch)
     return Kernel(fabric, schedule, routes, failures, model, seed).run(watch)
@@ -49,3 +51,15 @@ def _refuse_unbuilt(schedule: Schedule, failures: Failures, model: Model) -> Non
             f"{model.flow_control} may drop packets, and switches that add up or copy do not make losses good"
         )
         raise InputError([Fault(what, "use credits or infinite buffers", ("model", "flow_control"))])
+
+
+def _refuse_escape(model: Model) -> None:
+    """Raise InputError where packets could not be kept from waiting in a circle by escape lanes."""
+    if model.buffer is not None and model.flow_control == "pfc":
+        what = (
+            "escape lanes need room that is certain, and a pause can come after a packet has chosen its lane"
+        )
+        raise InputError([Fault(what, "use credits", ("model", "flow_control"))])
+    if model.queueing == "input":
+        what = "in queues at the input a packet on its escape route waits behind those of other routes"
+        raise InputError([Fault(what, "use output or voq with escape lanes", ("model", "queueing"))])

@@ -67,7 +67,8 @@ class AdaptivePaths(FixedPaths):
         super().__init__(fabric, routes, ports, lanes, ack)
         self._ports, self._seed, self._first_packet = ports, seed, first_packet
         messages = schedule.messages
-        self._lane_of: list[int] = schedule.lanes.tolist()
+        self._first_lane: list[int] = (schedule.lanes * routes.lanes).tolist()
+        self._lane_of = [first + routes.lanes - 1 for first in self._first_lane]
         self._src, self._dst = messages.src.tolist(), messages.dst.tolist()
         self._is_leg = (messages.meeting >= 0).tolist()
         self._next = hops_of(fabric, schedule)
@@ -76,9 +77,17 @@ class AdaptivePaths(FixedPaths):
 
     def onward(self, packet: Packet) -> QueuedPort:
         """Return the port with the least queued, and note it; ties go round from the choice of spray on."""
-        message = packet.message
-        if self._is_leg[message]:
+        if self._is_leg[packet.message]:
             return super().onward(packet)
+        ports = self._in_turn(packet)
+        packet.lane = lane = self._lane_of[packet.message]
+        port = min(ports, key=lambda port: port.queued(lane))
+        packet.trail.append(port.wiring.channel)
+        return port
+
+    def _in_turn(self, packet: Packet) -> list[QueuedPort]:
+        """Return the ports that lead nearer to a packet's target, from the choice of spray on."""
+        message = packet.message
         here = self._src[message]
         if packet.via is None:
             packet.trail = []
@@ -86,14 +95,11 @@ class AdaptivePaths(FixedPaths):
         else:
             here = packet.via.target
         ports = self._candidates(here, self._dst[message])
-        packet.lane = lane = self._lane_of[message]
         index = packet.id - self._first_packet[message]
         turn = splitmix64_of(self._seed, message, here) + index // packet.stride
         packet.stride *= len(ports)
         first = turn % (1 << 64) % len(ports)
-        port = min(ports[first:] + ports[:first], key=lambda port: port.queued(lane))
-        packet.trail.append(port.wiring.channel)
-        return port
+        return ports[first:] + ports[:first]
 
     def ahead(self, packet: Packet) -> int:
         """Return the least that a port after the next takes for a packet [ps]: whichever it is, it never runs dry."""

@@ -33,15 +33,18 @@ class Packet:
 
     In networks with feedback: the port and the gate that it came `via`, None at its source; the port that it waits to
     go `out` by, its `lane` there, and its `turn` in the node; whether it is `marked`. Where it chooses its path, the
-    `trail` of channels that it has taken, and the `stride` of its choices.
+    `trail` of channels that it has taken, the `stride` of its choices, whether it was `granted`
+    its room beforehand, and its history on the `escape` network.
     """
 
     __slots__ = (
-        "at", "end", "gate", "id", "lane", "lost", "marked", "message", "origin", "out", "payload", "repeat", "stride",
-        "trail", "turn", "via", "wire",
+        "at", "end", "escape", "gate", "granted", "id", "lane", "lost", "marked", "message", "origin", "out", "payload",
+        "repeat", "stride", "trail", "turn", "via", "wire",
     )  # fmt: skip
 
+    escape: int
     gate: Any
+    granted: bool
     lane: int
     marked: bool
     out: Any

@@ -222,7 +222,7 @@ class QueuedPort(Port):
 
     def _may_start(self, queue: Queue) -> bool:
         packet = queue.packets[0]
-        return self.gates[packet.lane].open(packet.wire)
+        return packet.granted or self.gates[packet.lane].open(packet.wire)
 
     def _order(self, queue: Queue) -> tuple[int, Any]:
         return self._priority[queue.packets[0].lane], self._arbiter(self, queue)
@@ -236,7 +236,9 @@ class QueuedPort(Port):
             queue.packets[0].out.contenders[queue] = None  # it is picked when its inlet is free again
         self.last = queue.place
         self.backlog[packet.lane] -= packet.wire
-        self.gates[packet.lane].take(packet.wire)
+        if not packet.granted:
+            self.gates[packet.lane].take(packet.wire)
+        packet.granted = False
         if self._ecn is not None and self._marked(self._ecn, packet):
             packet.marked = True
             self.marks += 1

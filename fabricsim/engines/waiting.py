@@ -36,7 +36,7 @@ def _edges(ports: Iterable[QueuedPort]) -> Mapping[tuple[Lane, Lane], str]:
         for queue in port.contenders:
             packet = queue.packets[0]
             gate = port.gates[packet.lane]
-            if packet.via is not None and not gate.open(packet.wire):
+            if packet.via is not None and not packet.granted and not gate.open(packet.wire):
                 lane = packet.via.gates.index(packet.gate)
                 held, wanted = (packet.via.wiring.channel, lane), (port.wiring.channel, packet.lane)
                 found[held, wanted] = gate.waiting_for

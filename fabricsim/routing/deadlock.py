@@ -40,7 +40,8 @@ MAX_PAIRS: Final = 20_000
 MAX_WORK: Final = 600_000
 """Pairs of ranks times links up to which the loss of every link is looked at."""
 _IN_ORDER: Final = frozenset({"minimal", "dimension-order"})
-"""Policies that on a product take one dimension after the other: `minimal` does by the numbers of its channels."""
+"""Policies that on a product take one dimension after the other: `minimal` does by the numbers of its channels.
+Escape routes are those of `minimal`."""
 _EVEN: Final = frozenset({"full-mesh", "switched", "rails", "none"})
 
 
@@ -110,7 +111,7 @@ def _proof(fabric: Fabric, routing: Routing) -> str:
     if fabric.ranks * (fabric.ranks - 1) <= MAX_PAIRS:
         return "all"
     grid = product_of(fabric) is not None
-    if grid and routing.policy in _IN_ORDER:
+    if grid and (routing.policy in _IN_ORDER or routing.lanes == "escape"):
         return "lines"
     if _even(fabric):
         return "box"
@@ -277,4 +278,15 @@ def told(verdict: Verdict, fabric: Fabric, routing: Routing) -> Iterator[str]:
         yield f"nor after the loss of any one of {which}"
     elif not verdict.circle:
         yield "the loss of links was not looked at"
+    if routing.lanes == "escape":
+        yield from _told_of_escape(verdict)
     yield from (f"  {name}" for name in verdict.circle)
+
+
+def _told_of_escape(verdict: Verdict) -> Iterator[str]:
+    """Yield what the verdict rests on where packets have an escape network."""
+    if verdict.circle:
+        yield "the circle is in the escape network, lanes 0 and 1"
+    else:
+        yield "every node on a packet's ways has an escape route to its target, and the escape network has no circle"
+        yield "(lanes 0 and 1; a packet stays on it, so that this is enough: Duato, IEEE TPDS 4 (1993))"

@@ -3,6 +3,10 @@
 A packet on one hop holds its buffer until the next one takes it, so each hop depends on the one after it. Routes are
 not listed one by one: whoever stands at one node with one target and one history of lanes goes on in the same ways, so
 these are followed together. A history is what the rule for lanes remembers of a route, as a number.
+
+With `lanes: escape` the routes are those of the escape network alone, from every node where a packet may enter it. That
+is enough (Duato, IEEE TPDS 4 (1993)): from every node on a packet's ways to its target there is an escape route, and
+since a packet never leaves the escape network, consecutive hops there are all that its channels wait for.
 """
 
 from __future__ import annotations
@@ -16,10 +20,11 @@ from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
 from fabricsim.routing.detours import all_paths
-from fabricsim.routing.lanes import heights, hop_lanes, level_rules, refuse_third, steps_of
+from fabricsim.routing.lanes import has_rings, heights, hop_lanes, level_rules, refuse_third, steps_of
 from fabricsim.routing.paths import searches, ways_round
 from fabricsim.routing.policies import Routing
 from fabricsim.routing.products import has_coordinates
+from fabricsim.routing.search import expanded
 
 IntArray = NDArray[np.int64]
 Alive = NDArray[np.bool_]
@@ -70,6 +75,10 @@ def dependencies(
     if routing.policy == "all-path":
         return _listed(fabric, routing, src, dst, alive)
     advance = _ADVANCE[routing.lanes](fabric) if isinstance(routing.lanes, str) else _by_hop(routing.lanes)
+    if routing.lanes == "escape":
+        starting = _starting(*_on_the_way(fabric, src, dst, alive))
+        edges, _ = _followed(fabric, routing, starting, advance, alive, "innermost" if alike else "minimal")
+        return np.unique(edges, axis=0)
     if routing.policy != "valiant":
         ways = "innermost" if routing.policy == "minimal" and alike else routing.policy
         edges, _ = _followed(fabric, routing, _starting(src, dst), advance, alive, ways)
@@ -95,6 +104,24 @@ def dependencies(
 def _starting(src: IntArray, dst: IntArray) -> Rows:
     zero = np.zeros(len(src), np.int64)
     return Rows(zero, src, dst, zero + NONE, zero, zero)
+
+
+def _on_the_way(
+    fabric: Fabric, src: IntArray, dst: IntArray, alive: Alive | None
+) -> tuple[IntArray, IntArray]:
+    """Return every node on a shortest path of the pairs, beside the target of that path, each once."""
+    found = [np.zeros((2, 0), np.int64)]
+    for some, search in searches(fabric, src, dst, alive):
+        at = np.stack([src[some], dst[some]])
+        at = at[:, search.hops(*at) > 0]
+        while at.shape[1]:
+            found.append(at)
+            starts, counts, channels = search.shared_candidates(at[0], at[1], ordered=False)
+            row, item = expanded(starts, counts)
+            at = np.unique(np.stack([fabric.channel_dst[channels[item]], at[1, row]]), axis=1)
+            at = at[:, at[0] != at[1]]
+    node, target = np.unique(np.concatenate(found, axis=1), axis=1)
+    return node, target
 
 
 def _listed(fabric: Fabric, routing: Routing, src: IntArray, dst: IntArray, alive: Alive | None) -> IntArray:
@@ -192,9 +219,15 @@ def _tfc(fabric: Fabric) -> Advance:
     return advance
 
 
+def escape_lanes(fabric: Fabric) -> Advance:
+    """Return the rule for lanes of the escape network, from the hop on by which a packet enters it (history 0)."""
+    return _dateline(fabric) if has_rings(fabric) else _single(fabric)
+
+
 _ADVANCE: Final[Mapping[str, Callable[[Fabric], Advance]]] = {
     "single": _single,
     "dateline": _dateline,
     "up-down": _up_down,
     "tfc": _tfc,
+    "escape": escape_lanes,
 }

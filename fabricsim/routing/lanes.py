@@ -4,6 +4,8 @@
     dateline   in a ring dimension, lane 1 once the route has crossed the ring's link between its last and first member
     up-down    the number of times that the route has turned up again after coming down, seen from the ranks
     tfc        lane 0 while levels rise from hop to hop, up before down, and lane 1 from the first that does not
+    escape     for adaptive packets, whose lanes are known on the way only: lane 2 while they choose; on the escape
+               network, as dateline where there are rings with coordinates, else lane 0
     a list     the lane of each hop by its number; the last one holds for all hops after it
 
 TFC (topology-aware deadlock-free flow control) is the name of UB-Mesh's two-lane scheme (arXiv 2503.20377); the rule
@@ -86,13 +88,18 @@ def level_rules(fabric: Fabric) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return (links,) which close a ring, and which belong to one; raises InputError where no level is a ring."""
     infos = fabric.about.levels
     rings = [index for index, info in enumerate(infos) if info.rule == "ring" and info.members > 2]
-    if fabric.nodes != fabric.ranks or not any(info.rule == "ring" for info in infos):
+    if not has_rings(fabric):
         raise InputError(f"{fabric.name} has no rings with coordinates", "dateline is for a ring or a torus")
     apart = np.abs(fabric.src - fabric.dst)
     wraps = np.zeros(fabric.link_count, np.bool_)
     for index in rings:
         wraps |= (fabric.level == index) & (apart == (infos[index].members - 1) * infos[index].points)
     return wraps, np.isin(fabric.level, rings)
+
+
+def has_rings(fabric: Fabric) -> bool:
+    """Return whether some level is a ring of ranks with coordinates."""
+    return fabric.nodes == fabric.ranks and any(info.rule == "ring" for info in fabric.about.levels)
 
 
 def _up_down(fabric: Fabric, channels: IntArray, hop: IntArray) -> IntArray:

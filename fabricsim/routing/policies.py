@@ -26,8 +26,8 @@ MAX_DETOUR: Final = 4
 SPLITS: Final = ("optimal", "capacity", "equal")
 """How `all-path` divides a message over its paths."""
 
-LANES: Final[Mapping[str, int]] = {"single": 1, "dateline": 2, "up-down": 2, "tfc": 2}
-"""Virtual lanes of each rule that gives every hop of a route one; the rules are in `lanes`."""
+LANES: Final[Mapping[str, int]] = {"single": 1, "dateline": 2, "up-down": 2, "tfc": 2, "escape": 3}
+"""Virtual lanes of each rule; the rules are in `lanes`. Of escape, lanes 0 and 1 are the escape network."""
 
 MAX_LANES: Final = 16
 """Lanes of one channel: as many as InfiniBand has, more than any fabric here."""
@@ -58,9 +58,9 @@ class Routing:
     per: str = "message"
 
     def __post_init__(self) -> None:
-        if self.policy == "adaptive" and self.lanes != "single":
+        if self.policy == "adaptive" and self.lanes not in ("single", "escape"):
             what = "adaptive packets choose on their way, so that no rule for lanes knows their hops"
-            raise InputError(what, "leave lanes out")
+            raise InputError(what, "leave lanes out, or use escape")
         if self.policy not in POLICIES:
             raise InputError(f"{self.policy!r} is not a routing policy", close_match(self.policy, POLICIES))
         if self.hash not in ("message", "pair"):
@@ -71,6 +71,9 @@ class Routing:
             raise InputError(f"{self.split!r} is not a split", "known: " + ", ".join(SPLITS))
         if not 0 <= self.max_detour <= MAX_DETOUR:
             raise InputError(f"a detour of {self.max_detour} hops", f"write 0 to {MAX_DETOUR}")
+        if self.lanes == "escape" and self.policy != "adaptive":
+            what = f"escape lanes are for packets that choose on their way, and those of {self.policy} do not"
+            raise InputError(what, "use adaptive; or dateline on a torus, tfc on full meshes")
         object.__setattr__(self, "lanes", _known_lanes(self.lanes))
 
     @property
@@ -102,11 +105,6 @@ class Routing:
 
 
 def _known_lanes(lanes: str | tuple[int, ...]) -> str | tuple[int, ...]:
-    if lanes == "escape":
-        what = (
-            "'escape' lanes need packets that change lane when they are blocked, and no engine moves them so"
-        )
-        raise InputError(what, "use dateline on a torus, tfc on full meshes")
     if isinstance(lanes, str):
         if lanes not in LANES:
             raise InputError(f"{lanes!r} is not a rule for lanes", close_match(lanes, LANES))

@@ -10,7 +10,7 @@ from fabricsim.cli import main
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
-from fabricsim.routing import Routing, lanes_of, routes
+from fabricsim.routing import Routing, lanes_of, next_hops, routes
 from fabricsim.routing.cycles import on_circles, shortest_circle
 from fabricsim.routing.deadlock import deadlock, told
 from fabricsim.routing.dependencies import dependencies
@@ -122,6 +122,48 @@ def test_a_torus_in_order_with_datelines_is_free_until_a_link_is_lost() -> None:
     verdict = deadlock(fabric, routing)
     assert verdict.lost == "npu0 - npu1"
     assert "no deadlock on the healthy fabric" in next(told(verdict, fabric, routing))
+
+
+def escape_routes(fabric: Fabric) -> set[tuple[int, int]]:
+    """Return what waits for what on the escape network of a fabric without rings: first candidates from every node."""
+    hops = next_hops(fabric, np.arange(fabric.ranks))
+    found = set()
+    for row, node in itertools.product(range(fabric.ranks), range(fabric.nodes)):
+        walk = []
+        while node != row:
+            walk.append(3 * int(hops.channels[hops.starts[row, node]]))
+            node = int(fabric.channel_dst[walk[-1] // 3])
+        found |= set(itertools.pairwise(walk))
+    return found
+
+
+@pytest.mark.parametrize("fabric", [shape("full-mesh", size=[3, 3]), shape("mesh", size=[3, 3])])
+def test_escape_routes_begin_at_every_node(fabric: Fabric) -> None:
+    edges = dependencies(fabric, Routing("adaptive", lanes="escape"), np.arange(fabric.ranks))
+    assert {tuple(edge) for edge in edges.tolist()} == escape_routes(fabric)
+
+
+def test_adaptive_packets_need_an_escape_network() -> None:
+    escape = Routing("adaptive", lanes="escape")
+    for fabric in (
+        shape("torus", size=[4, 4]),
+        shape("torus", size=[3, 4, 5]),
+        shape("full-mesh", size=[4, 4]),
+    ):
+        assert not deadlock(fabric, Routing("adaptive"), losses=False).free
+        verdict = deadlock(fabric, escape, losses=False)
+        assert verdict.free
+        assert "the escape network has no circle" in "".join(told(verdict, fabric, escape))
+    assert deadlock(shape("fat-tree", k=4), escape).free
+    assert deadlock(load_topology("tpu-v4"), escape).free
+
+
+def test_an_escape_network_is_entered_from_switches_too() -> None:
+    """Down from a switch and then over the board, beside over the board and then up: no dimension comes first."""
+    fabric, escape = load_topology("ub-mesh-superpod"), Routing("adaptive", lanes="escape")
+    verdict = deadlock(fabric, escape, losses=False)
+    assert not verdict.free
+    assert "the circle is in the escape network" in "".join(told(verdict, fabric, escape))
 
 
 def test_answers_on_the_lanes_of_requests_close_a_circle() -> None:

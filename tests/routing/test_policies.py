@@ -107,7 +107,7 @@ def test_options_are_checked_and_named_in_the_text() -> None:
     assert Routing("all-path", lanes=[0, 1]).text == "all-path/message/max_detour=1/split=optimal/lanes=0, 1"
     for options, says in (
         ({"lanes": "datelin"}, "did you mean 'dateline'"),
-        ({"lanes": "escape"}, "no engine moves them so"),
+        ({"lanes": "escape"}, "those of all-path do not"),
         ({"lanes": ()}, "does not give each hop a lane"),
         ({"lanes": (0, 99)}, "does not give each hop a lane"),
         ({"split": "best"}, "known: optimal, capacity, equal"),
