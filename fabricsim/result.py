@@ -340,13 +340,17 @@ def digest_of(parts: Sequence[bytes | str | NDArray[Any]]) -> str:
     """Return the SHA-256 of text, bytes and arrays: integers as they are, floats as %.9g."""
     state = hashlib.sha256()
     for part in parts:
-        if isinstance(part, np.ndarray):
-            if part.dtype.kind == "f":
-                part = "\n".join(f"{value:.9g}" for value in part.tolist())
-            elif part.dtype.kind in "iub":
-                part = part.astype("<i8").tobytes()
-            else:
-                part = "\n".join(str(value) for value in part.tolist())
-        data = part.encode() if isinstance(part, str) else part
-        state.update(len(data).to_bytes(8, "little") + data)
+        data = _digested(part)
+        state.update(data.nbytes.to_bytes(8, "little"))
+        state.update(data)
     return state.hexdigest()
+
+
+def _digested(part: bytes | str | NDArray[Any]) -> memoryview:
+    """Return the bytes that a digest sees of one part; long columns of integers are not copied."""
+    if isinstance(part, np.ndarray):
+        if part.dtype.kind in "iub":
+            return np.ascontiguousarray(part, "<i8").reshape(-1).data
+        text = "{:.9g}".format if part.dtype.kind == "f" else str
+        part = "\n".join(map(text, part.tolist()))
+    return memoryview(part.encode() if isinstance(part, str) else part)

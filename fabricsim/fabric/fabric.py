@@ -25,11 +25,19 @@ from fabricsim.units import format_bandwidth, format_time, to_ps
 
 
 def _frozen(values: Any, dtype: Any) -> NDArray[Any]:
+    """Return a read-only array; a copy, unless nobody else can write to it."""
     array = np.ascontiguousarray(values, dtype=dtype)
-    if array is values or array.base is not None:
+    if array.base is not None or (array is values and array.flags.writeable):
         array = array.copy()
     array.flags.writeable = False
     return array
+
+
+def _alternating(there: IntArray, back: IntArray) -> IntArray:
+    """Return (2 · links,) what is so of the two channels of each link."""
+    both = np.empty(2 * len(there), np.int64)
+    both[0::2], both[1::2] = there, back
+    return both
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,28 +104,24 @@ class Fabric:
     @cached_property
     def channel_src(self) -> IntArray:
         """(channels,) the node each channel leaves."""
-        return _frozen(np.stack([self.src, self.dst], axis=1).reshape(-1), np.int64)
+        return _frozen(_alternating(self.src, self.dst), np.int64)
 
     @cached_property
     def channel_dst(self) -> IntArray:
         """(channels,) the node each channel enters."""
-        return _frozen(np.stack([self.dst, self.src], axis=1).reshape(-1), np.int64)
+        return _frozen(_alternating(self.dst, self.src), np.int64)
 
     @cached_property
     def bandwidth(self) -> IntArray:
         """(channels,) [B/s], what engines serialise at."""
-        return _frozen(
-            np.repeat(np.array([link.bandwidth for link in self.links], np.int64)[self.link_class], 2),
-            np.int64,
-        )
+        of_link = np.array([link.bandwidth for link in self.links], np.int64)[self.link_class]
+        return _frozen(_alternating(of_link, of_link), np.int64)
 
     @cached_property
     def latency_ps(self) -> IntArray:
         """(channels,) [ps], from a bit's departure to its arrival."""
-        return _frozen(
-            np.repeat(np.array([link.latency_ps for link in self.links], np.int64)[self.link_class], 2),
-            np.int64,
-        )
+        of_link = np.array([link.latency_ps for link in self.links], np.int64)[self.link_class]
+        return _frozen(_alternating(of_link, of_link), np.int64)
 
     @cached_property
     def delay_ps(self) -> IntArray:
@@ -252,7 +256,7 @@ class Fabric:
             self.delay_ps,
             self.forwards,
         ):
-            state.update(np.ascontiguousarray(array).astype("<i8").tobytes())
+            state.update(np.ascontiguousarray(array, "<i8").data)
         state.update(
             repr(
                 [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -266,9 +267,15 @@ class Finder(Protocol):
         """
 
 
+_KNOWN: Final[WeakKeyDictionary[Fabric, Tiers | Product | None]] = WeakKeyDictionary()
+"""What `arithmetic` has found, as long as the fabric lives: links are checked once."""
+
+
 def arithmetic(fabric: Fabric) -> Tiers | Product | None:
     """Return what knows the shortest paths of a machine without a search; None where nothing does."""
-    return tiers_of(fabric) or product_of(fabric)
+    if fabric not in _KNOWN:
+        _KNOWN[fabric] = tiers_of(fabric) or product_of(fabric)
+    return _KNOWN[fabric]
 
 
 def finders(

@@ -154,7 +154,7 @@ def _as_numbered(fabric: Fabric, found: Tiers) -> bool:
 
 
 def _some(count: int) -> IntArray:
-    return np.unique(np.linspace(0, count - 1, min(count, _COMPARED)).astype(np.int64))
+    return np.linspace(0, count - 1, min(count, _COMPARED)).astype(np.int64)
 
 
 def _tier_fits(fabric: Fabric, tier: Tier) -> bool:

@@ -117,7 +117,9 @@ def _strands(levels: Sequence[Level], wirings: Sequence[Wiring], beyond: Sequenc
 
 
 def _joined(columns: Sequence[NDArray[np.int64] | NDArray[np.int32]]) -> NDArray[np.int64]:
-    return np.concatenate([*columns, np.zeros(0, np.int64)]).astype(np.int64, copy=False)
+    joined = np.concatenate([*columns, np.zeros(0, np.int64)]).astype(np.int64, copy=False)
+    joined.flags.writeable = False  # so that the fabric need not copy it
+    return joined
 
 
 def _tier_size(levels: Sequence[Level], tier: Tier) -> int:

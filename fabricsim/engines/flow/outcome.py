@@ -142,18 +142,19 @@ def _flows(schedule: Schedule, o: Outcome) -> Table:
 
 def _links(fabric: Fabric, o: Outcome) -> Table:
     channels, wire = o.channels, o.channel_wire
-    link, rate = channels // 2, fabric.bandwidth[channels]
+    link = channels >> 1
     rows, count = np.arange(len(channels)), np.ones(len(channels), np.int64)
     if len(rows) > MAX_ROWS:
         keys = [fabric.level[link], fabric.link_class[link], fabric.plane[link], np.rint(wire)]
         rows, count = _classes(keys, count)
-    busy = (wire / rate)[rows]
+    rate = fabric.bandwidth[channels[rows]]
+    busy = wire[rows] / rate
     table = {
         "channel": named(fabric, channels[rows]),
         "level": np.array(fabric.levels, dtype=object)[fabric.level[link[rows]]],
         "link": np.array([cls.name for cls in fabric.links], dtype=object)[fabric.link_class[link[rows]]],
         "plane": fabric.plane[link[rows]].astype(np.int64),
-        "bandwidth_Bps": rate[rows],
+        "bandwidth_Bps": rate,
         "bytes": np.rint(wire[rows]).astype(np.int64),
         "busy_s": busy,
         "utilization": busy / o.span,
@@ -164,14 +165,28 @@ def _links(fabric: Fabric, o: Outcome) -> Table:
 def _classes(keys: list[NDArray[Any]], count: IntArray) -> tuple[IntArray, IntArray]:
     """Return one row of each kind, the first, and how many there are of it."""
     kind = np.zeros(len(count), np.int64)
+    kinds = 1
     for key in (key for key in keys if key.min() < key.max()):
-        values = _values(key)
-        kind = kind * len(values) + np.searchsorted(values, key)
-        kind = np.searchsorted(_values(kind), kind)
-    kinds = int(kind.max()) + 1
+        number, values = _numbered(key)
+        kind *= values
+        kind += number
+        kind, kinds = _numbered(kind)
     first = np.empty(kinds, np.int64)
     first[kind[::-1]] = np.arange(len(kind))[::-1]
     return first, np.bincount(kind, count, kinds).astype(np.int64)
+
+
+def _numbered(column: NDArray[Any]) -> tuple[IntArray, int]:
+    """Return the position of each entry's value among the values, ascending, and how many there are."""
+    low, high = column.min(), column.max()
+    if column.dtype.kind == "f" or int(high) - int(low) >= MAX_ROWS:
+        values = _values(column)
+        return np.searchsorted(values, column), len(values)
+    # a table of all that may occur is cheaper than a search
+    place = column.astype(np.int64) - int(low)
+    occurs = np.bincount(place) > 0
+    number: IntArray = (np.cumsum(occurs) - 1)[place]
+    return number, int(occurs.sum())
 
 
 def _values(column: NDArray[Any]) -> NDArray[Any]:
