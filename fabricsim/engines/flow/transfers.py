@@ -7,14 +7,14 @@ trees up to the switch and down from it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.flow.fill import Paths, idle_ps
 from fabricsim.engines.flow.solver import Flows
-from fabricsim.errors import InputError
+from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing import Routing, shares, tree_paths
@@ -24,6 +24,12 @@ from fabricsim.units import PS_PER_S
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float64]
 TREE = Routing("minimal")
+
+MAX_PARTS: Final = 80_000_000
+"""Channels that split flows may load, each counted: finding them takes some 100 B each (measured)."""
+
+SAMPLE: Final = 500
+"""Pairs that tell over how many channels a flow splits."""
 """How the legs of a meeting are routed: so that the paths of all sources form a tree."""
 
 
@@ -156,6 +162,7 @@ def _plain(fabric: Fabric, traffic: Traffic, routing: Routing, seed: int) -> tup
         raise InputError(what, "use engine: packet")
     pair, row = np.unique(src * fabric.nodes + dst, return_inverse=True)
     a, b = pair // fabric.nodes, pair % fabric.nodes
+    _refuse_too_many(fabric, a, b, routing, seed)
     found = shares(fabric, a, b, routing, seed)
     flows = Flows(found.starts, found.channels, found.weights)
     # any one of the shortest paths shows the hops; they load it as the shares say
@@ -166,6 +173,20 @@ def _plain(fabric: Fabric, traffic: Traffic, routing: Routing, seed: int) -> tup
     if len(pair) < len(src) or not np.array_equal(row, np.arange(len(src))):
         flows, paths = flows.some(row), paths.some(row)
     return flows, Paths(paths.starts, paths.links, paths.weights)
+
+
+def _refuse_too_many(fabric: Fabric, src: IntArray, dst: IntArray, routing: Routing, seed: int) -> None:
+    """Raise InputError where flows split over more channels than memory holds, told from some pairs of all."""
+    if len(src) <= SAMPLE:
+        return
+    some = np.linspace(0, len(src) - 1, SAMPLE).astype(np.int64)
+    each = len(shares(fabric, src[some], dst[some], routing, seed).channels) / SAMPLE
+    if each * len(src) > MAX_PARTS:
+        what = (
+            f"{routing.policy} splits {len(src)} flows over {each:.0f} channels each, more than memory holds"
+        )
+        right = f"up to {MAX_PARTS:.0g} parts fit: write routing: {{policy: ecmp}}, or take fewer ranks"
+        raise InputError([Fault(what, right, ("routing",))])
 
 
 # -- meetings ---------------------------------------------------------------------------------------------

@@ -253,3 +253,15 @@ def test_bytes_in_are_bytes_out_and_halving_halves() -> None:
         assert result.metrics["bytes_injected"] == result.metrics["bytes_delivered"]
         times.append(time_of(result))
     assert times[0] == pytest.approx(2 * times[1], rel=1e-9)
+
+
+def test_flows_split_over_more_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a fat tree of k = 4, 240 pairs split over 6 to 14 channels: told from a sample before any split is made."""
+    monkeypatch.setattr("fabricsim.engines.flow.transfers.SAMPLE", 24)
+    monkeypatch.setattr("fabricsim.engines.flow.transfers.MAX_PARTS", 1000)
+    fabric = fs.load_scenario("fat-tree-permutation").replace(topology={
+        "shape": "fat-tree", "k": 4, "link": {"bandwidth": "50 GB/s", "latency": "500 ns"},
+    }).fabric()  # fmt: skip
+    pairs = fs.all_to_all("1 MiB").on(range(15))  # not all ranks, so no symmetry
+    with pytest.raises(fs.InputError, match=r"spray splits 210 flows over \d+ channels each"):
+        fs.simulate(fabric, pairs, routing="spray", engine="flow")
