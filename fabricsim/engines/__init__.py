@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from fabricsim.engines.circles import deadlock_notes
-from fabricsim.engines.flow import SOLVERS, flow
+from fabricsim.engines.flow import SOLVERS
+from fabricsim.engines.flow import flow as fluid
 from fabricsim.engines.kernels.choice import choose, simulate_arrays
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record, metrics, model_text, operation_results, run_digest, tables
@@ -133,6 +134,6 @@ def _notes(failures: Failures, record: Record) -> tuple[str, ...]:
     )
 
 
-ENGINES: Final[Mapping[str, Callable[..., Result]]] = {"packet": packet, "flow": flow}
+ENGINES: Final[Mapping[str, Callable[..., Result]]] = {"packet": packet, "flow": fluid}
 KERNELS: Final = {"packet": tuple(PACKET_KERNELS), "flow": tuple(SOLVERS)}
 """The kernels of each engine, by name."""
