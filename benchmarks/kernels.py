@@ -67,6 +67,7 @@ def _ring(size: str) -> Workload:
 WORKS = {
     work.name: work
     for work in (
+        Work("reference", _fat_tree(8), _fat_tree(8), fs.permutation, ("1 MB", "1 MB"), "ecmp"),
         Work("permutation", _fat_tree(16), _fat_tree(32), fs.permutation, ("2 MB", "2 MB"), "spray"),
         Work("all-to-all", _fat_tree(8), _fat_tree(16), fs.all_to_all, ("8 MiB", "16 MiB"), "spray"),
         Work("torus", _torus(8), _torus(16), fs.permutation, ("1 MB", "2 MB"), "minimal"),
@@ -129,7 +130,9 @@ def main() -> None:
     )
     parser.add_argument("--runs", type=int, default=3, help="runs to take the median of")
     parser.add_argument("--works", default=",".join(WORKS), help="which works, with commas")
-    parser.add_argument("--kernels", default="numpy,numba", help="simpy, numpy, numba, with commas")
+    parser.add_argument(
+        "--kernels", help="simpy, numpy, numba, with commas; simpy too on the reference if absent"
+    )
     parser.add_argument("--json", nargs=2, metavar=("WORK", "KERNEL"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.json:
@@ -142,7 +145,8 @@ def main() -> None:
     print("work     4 KiB packets, 400 Gbit/s, 350 ns a link, store-and-forward")
     print(f"{'':<28}{'packet-hops':>13}{'kernel':>10}{'whole run':>11}  million hops a CPU-second{'peak':>8}")
     for name in options.works.split(","):
-        for how in options.kernels.split(","):
+        kernels = options.kernels or ("simpy,numpy" if name == "reference" else "numpy,numba")
+        for how in kernels.split(","):
             _print_row(name, how, options.full, options.runs)
 
 
