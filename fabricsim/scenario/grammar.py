@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from fabricsim.collectives.move import GRAIN
-from fabricsim.errors import InputError
+from fabricsim.errors import FaultList, InputError
 from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
 from fabricsim.scenario.failures import Breakage
+from fabricsim.scenario.kinds import FORMS, check_names
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
 from fabricsim.scenario.space import JSON_SCHEMA, Space, parse_space
 from fabricsim.topology.grammar import Policy, RoutingOptions
@@ -163,19 +164,27 @@ class MemoryEntry(EntryPart):
         return self.memory
 
 
-def entry_class(value: Mapping[str, Any]) -> type[CollectiveEntry | PatternEntry | MemoryEntry]:
-    """Return the class of a workload entry, by which of `collective`, `pattern` and `memory` it has."""
-    has = [key for key in ("collective", "pattern", "memory") if key in value]
+_CLASSES: Final[Mapping[str, type[CollectiveEntry] | type[PatternEntry] | type[MemoryEntry]]] = {
+    "collective": CollectiveEntry,
+    "pattern": PatternEntry,
+    "memory": MemoryEntry,
+}
+
+
+def entry_form(value: Mapping[str, Any]) -> str:
+    """Return what a workload entry is, by which of `collective`, `pattern` and `memory` it has."""
+    has = [key for key in FORMS if key in value]
     if len(has) > 1:
         raise InputError(f"has both a {has[0]} and a {has[1]}", "make two entries of it")
     if not has:
         what = "has neither a collective nor a pattern, and no memory"
         raise InputError(what, "add one, as in collective: all-reduce")
-    if has == ["memory"]:
-        return MemoryEntry
-    if has == ["pattern"]:
-        return PatternEntry
-    return BarrierEntry if value["collective"] == "barrier" else CollectiveEntry
+    return has[0]
+
+
+def entry_class(value: Mapping[str, Any]) -> type[CollectiveEntry | PatternEntry | MemoryEntry]:
+    """Return the class of a workload entry. Raises InputError as `entry_form` does."""
+    return BarrierEntry if value.get("collective") == "barrier" else _CLASSES[entry_form(value)]
 
 
 def _entry(value: object) -> CollectiveEntry | PatternEntry | MemoryEntry:
@@ -183,7 +192,12 @@ def _entry(value: object) -> CollectiveEntry | PatternEntry | MemoryEntry:
         return value
     if not isinstance(value, Mapping):
         raise InputError(f"{shown(value)} is not a mapping", "write {collective: all-reduce, size: 1 MiB}")
-    return validate(entry_class(value), value)
+    form, faults = entry_form(value), FaultList()
+    with faults.at():
+        return validate(entry_class(value), value)
+    with faults.at():  # what `check_entries` would say, were it reached
+        check_names(form, value.get(form), value.get("algorithm"))
+    raise InputError(faults.faults)
 
 
 def _topology(value: object) -> object:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from fabricsim.collectives import ALGORITHMS, collective
-from fabricsim.collectives.choice import AUTO
+from fabricsim.collectives import collective
 from fabricsim.collectives.msccl import MSCCL, Program, read_program
 from fabricsim.errors import FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
 from fabricsim.scenario.grammar import CollectiveEntry, MemoryEntry, PatternEntry
+from fabricsim.scenario.kinds import check_names
 from fabricsim.schedule import IntArray, Operation, Schedule
-from fabricsim.traffic import COMMAND, MEMORY, PATTERNS, Loop, injection, memory, pattern, read_matrix
+from fabricsim.traffic import COMMAND, Loop, injection, memory, pattern, read_matrix
 
 Entry = CollectiveEntry | PatternEntry | MemoryEntry
 
@@ -32,7 +32,7 @@ def check_entries(entries: Sequence[Entry]) -> None:
     faults, seen = FaultList(), set[str]()
     for index, entry in enumerate(entries):
         with faults.at("workload", index):
-            _check_kind(entry)
+            check_names(_form(entry), entry.kind, getattr(entry, "algorithm", None))
         name = entry.name or entry.kind
         if name in seen:
             key = "name" if entry.name else _form(entry)
@@ -52,24 +52,6 @@ def _form(entry: Entry) -> str:
     if isinstance(entry, MemoryEntry):
         return "memory"
     return "collective" if isinstance(entry, CollectiveEntry) else "pattern"
-
-
-def _check_kind(entry: Entry) -> None:
-    faults = FaultList()
-    form = _form(entry)
-    known: Mapping[str, Any] = {"collective": ALGORITHMS, "pattern": PATTERNS, "memory": MEMORY}[form]
-    if entry.kind not in known:
-        faults.add(
-            f"{entry.kind!r} is not {'done to memory' if form == 'memory' else f'a {form}'}",
-            close_match(entry.kind, known),
-            (form,),
-        )
-    elif isinstance(entry, CollectiveEntry) and entry.algorithm not in (None, AUTO, MSCCL):
-        algorithms = ALGORITHMS[entry.kind]
-        if entry.algorithm not in algorithms:
-            what = f"{entry.algorithm!r} is not an algorithm of {entry.kind}"
-            faults.add(what, close_match(entry.algorithm, algorithms), ("algorithm",))
-    faults.raise_if_any()
 
 
 def bind(entries: Sequence[Entry], fabric: Fabric, seed: int, base: Path) -> Schedule:
