@@ -25,7 +25,7 @@ ROWS = [
     {"theory", "engines", "reliability"},
     {"scenario"},
     {"run", "cross_check", "budget", "inspection", "sweeps"},
-    {"report", "regression", "formats"},
+    {"report", "regression", "formats", "designs"},
     {"cli", "pytest_plugin"},
 ]
 ROW = {module: row for row, modules in enumerate(ROWS) for module in modules}

@@ -9,8 +9,8 @@ from fabricsim.cli.options import File, Output, Set
 
 def sensitivity(file: File, output: Output = None, settings: Set = None) -> None:
     """Vary the machine's uncertain numbers; rank them by effect on each expectation, and say where it flips."""
-    from fabricsim.regression.sensitivity import sensitivity as sensitivity_of
-    from fabricsim.regression.text import sensitivity_lines
+    from fabricsim.designs.sensitivity import sensitivity as sensitivity_of
+    from fabricsim.designs.text import sensitivity_lines
     from fabricsim.scenario import load_scenario
 
     found = sensitivity_of(load_scenario(file, settings=settings or []))

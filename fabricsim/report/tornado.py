@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from fabricsim.regression.sensitivity import Effect, Sensitivity
+from fabricsim.designs.sensitivity import Effect, Sensitivity
 from fabricsim.report.figures import COLOURS, GRID, INK
 from fabricsim.report.images import png_bytes
 from fabricsim.report.names import drawable

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from fabricsim.designs.sensitivity import sensitivity
 from fabricsim.errors import UsageError
-from fabricsim.regression.sensitivity import sensitivity
 from fabricsim.scenario import load_scenario
 from tests.conftest import Cli
 
