@@ -57,6 +57,13 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "latency_p50_s": ("s", "median message latency"),
     "latency_p99_s": ("s", "99th percentile of message latency"),
     "latency_max_s": ("s", "largest message latency"),
+    "packet_latency_mean_s": (
+        "s",
+        "mean time from a message's release to the arrival of each of its packets",
+    ),
+    "packet_latency_p50_s": ("s", "median packet latency"),
+    "packet_latency_p99_s": ("s", "99th percentile of packet latency"),
+    "packet_latency_max_s": ("s", "largest packet latency"),
     "cross_check_rel_error": (
         "",
         "largest relative difference between flow and packet at the sizes of a cross-check",

@@ -15,6 +15,7 @@ from fabricsim.engines.circles import deadlock_notes
 from fabricsim.engines.flow import SOLVERS
 from fabricsim.engines.flow import flow as fluid
 from fabricsim.engines.kernels.choice import choose, simulate_arrays
+from fabricsim.engines.latency import unmeasured
 from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.record import Record, metrics, model_text, operation_results, run_digest, tables
 from fabricsim.engines.watch import Watch
@@ -94,7 +95,7 @@ def packet(
         operations=operation_results(schedule, record),
         tables=tables(fabric, schedule, record),
         digest=run_digest(inputs, record),
-        notes=(*_notes(failures, record), *circles),
+        notes=(*_notes(failures, record), *circles, *unmeasured(schedule, record.release_ps)),
     )
 
 

@@ -57,7 +57,7 @@ class Kernel:
         self.last_entry: dict[int, int] = {}
         self.gathering = False
         self.packets_sent = self.dropped = self.retransmitted = 0
-        self.arrivals: list[tuple[int, int]] = []
+        self.arrivals: list[tuple[int, int, int]] = []
 
     # -- set-up -------------------------------------------------------------------------------------
 
@@ -274,7 +274,7 @@ class Kernel:
 
     def sunk(self, message: int, payload: int) -> None:
         """Count a packet that has arrived where its message ends."""
-        self.arrivals.append((int(self.env.now), payload))
+        self.arrivals.append((int(self.env.now), payload, message))
         if self.watch and len(self.arrivals) % 1024 == 0:
             self.watch(int(self.env.now), self.first_packet[-1], len(self.arrivals))
         self.undelivered[message] -= 1
@@ -413,7 +413,7 @@ class Kernel:
     def _record(self) -> Record:
         channels = np.array(sorted(c for c, port in self.ports.items() if port.sent), np.int64)
         ports = [self.ports[c] for c in channels.tolist()]
-        arrivals = np.array(self.arrivals, np.int64).reshape(-1, 2)
+        arrivals = np.array(self.arrivals, np.int64).reshape(-1, 3)
         return Record(
             entry_ps=np.array(self.entry_ps, np.int64),
             release_ps=np.array(self.release_ps, np.int64), sent_ps=np.array(self.sent_ps, np.int64),
@@ -422,7 +422,7 @@ class Kernel:
             channel_wire=np.array([p.wire for p in ports], np.int64),
             channel_busy_ps=np.array([p.busy for p in ports], np.int64),
             channel_peak=np.array([p.queue_peak() for p in ports], np.int64),
-            arrival_ps=arrivals[:, 0], arrival_bytes=arrivals[:, 1],
+            arrival_ps=arrivals[:, 0], arrival_bytes=arrivals[:, 1], arrival_message=arrivals[:, 2],
             packets=self.packets_sent, dropped=self.dropped, retransmitted=self.retransmitted,
         )  # fmt: skip
 

@@ -1,28 +1,36 @@
-"""Latency figures: of messages and of memory's round trips, after a warm-up, and whether traffic piles up."""
+"""Latency figures: of messages, packets and memory's round trips, after a warm-up, and whether traffic piles up.
+
+Every latency counts from generation: from the release of a message, which is that of all its packets, so that time
+in the source's queue is part of it. A message's ends with its delivery, a packet's with its last bit's arrival.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.schedule import Operation
-from fabricsim.units import PS_PER_S, to_ps
+from fabricsim.schedule import Operation, Schedule
+from fabricsim.units import PS_PER_S, format_time, to_ps
 
 IntArray = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 SATURATED_BELOW: Final = 0.95
-"""Of what is issued in a window, the share that must be done in it; below, traffic piles up."""
+"""Of what is issued in the second half of a window, how much must be done in it; below, traffic piles up."""
 
 
-def latency(latency_ps: IntArray) -> dict[str, float]:
-    """Return mean, median, 99th percentile and maximum of message latency [s]."""
+def latency(latency_ps: IntArray, of: str = "") -> dict[str, float]:
+    """Return mean, median, 99th percentile and maximum of some latencies, named `{of}latency_…_s`; none of none."""
+    if not len(latency_ps):
+        return {}
     p50, p99 = _least(latency_ps, 50, 99)
     return {
-        "latency_mean_s": float(latency_ps.mean()) / PS_PER_S,
-        "latency_p50_s": p50,
-        "latency_p99_s": p99,
-        "latency_max_s": float(latency_ps.max()) / PS_PER_S,
+        f"{of}latency_mean_s": float(latency_ps.mean()) / PS_PER_S,
+        f"{of}latency_p50_s": p50,
+        f"{of}latency_p99_s": p99,
+        f"{of}latency_max_s": float(latency_ps.max()) / PS_PER_S,
     }
 
 
@@ -32,42 +40,79 @@ def _least(latency_ps: IntArray, *shares: float) -> list[float]:
     return [float(value) / PS_PER_S for value in found]
 
 
-def operation_latency(operation: Operation, release_ps: IntArray, delivered_ps: IntArray) -> dict[str, float]:
-    """Return the latency figures of an operation's messages (messages,), of those that are released after its warm-up.
+def after_warmup(schedule: Schedule, release_ps: IntArray) -> Flags:
+    """Return (messages,) whether each is released after the warm-up of its operation, and so counts for latency."""
+    counts = np.ones(len(release_ps), np.bool_)
+    for index, operation in enumerate(schedule.operations):
+        if operation.warmup:
+            own = schedule.messages.operation == index
+            counts[own] = _counts(operation, release_ps[own])
+    return counts
 
-    Where it issues over time, whatever comes back, or is memory's, those of its window too.
-    """
-    counts = _after_warmup(operation, release_ps)
-    found = latency((delivered_ps - release_ps)[counts])
-    if operation.kind.startswith("memory-"):
-        # each request is followed by its response
-        issued, done = release_ps[0::2], delivered_ps[1::2]
-        return found | _window(operation, issued, done) | _round_trips(operation, issued, done)
-    if any(r.delay is not None for r in operation.rounds):
-        return found | _window(operation, release_ps, delivered_ps)
+
+def _counts(operation: Operation, issued: IntArray) -> Flags:
+    found: Flags = issued >= issued.min() + to_ps(operation.warmup)
     return found
 
 
-def _after_warmup(operation: Operation, issued: IntArray) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = issued >= issued.min() + to_ps(operation.warmup)
-    return found if found.any() else np.ones(len(issued), np.bool_)
+def unmeasured(schedule: Schedule, release_ps: IntArray) -> Iterator[str]:
+    """Yield a sentence for each operation that was over before its warm-up."""
+    for index, operation in enumerate(schedule.operations):
+        if operation.warmup:
+            own = schedule.messages.operation == index
+            if not _counts(operation, release_ps[own]).any():
+                warmup = format_time(operation.warmup)
+                yield f"{operation.name!r} releases nothing after its warm-up of {warmup}: it has no latency figures"
 
 
-def _window(operation: Operation, issued: IntArray, done: IntArray) -> dict[str, float]:
-    """Return the rate of what is done between the end of the warm-up and the last issue, and whether that keeps up."""
-    counts = _after_warmup(operation, issued)
-    begin, end = int(issued[counts].min()), int(issued.max())
+def by_operation(schedule: Schedule, message: IntArray) -> Iterator[IntArray]:
+    """Yield for each operation the positions in `message` that belong to it: (packets,) which message each is of."""
+    operations = len(schedule.operations)
+    if operations == 1:
+        yield np.arange(len(message))
+        return
+    of = schedule.messages.operation[message]
+    order = np.argsort(of, kind="stable")
+    yield from np.split(order, np.searchsorted(of[order], np.arange(1, operations)))
+
+
+def over_time(
+    operation: Operation, release_ps: IntArray, delivered_ps: IntArray, size: IntArray
+) -> dict[str, float]:
+    """Return what else there is to say of an operation's messages (messages,) if it issues them over time.
+
+    That is the rate of what is done between the end of the warm-up and the last issue, whether the second half of that
+    keeps up (the first one fills the network, where there is no warm-up), and the round trips of memory traffic.
+    """
+    if operation.kind.startswith("memory-"):
+        # each request is followed by its response
+        issued, done = release_ps[0::2], delivered_ps[1::2]
+        data = np.full(len(issued), operation.size)
+        return _rate(operation, issued, done, data) | _round_trips(operation, issued, done)
+    if any(r.delay is not None for r in operation.rounds):
+        return _rate(operation, release_ps, delivered_ps, size)
+    return {}
+
+
+def _rate(operation: Operation, issued: IntArray, done: IntArray, data: IntArray) -> dict[str, float]:
+    counts = _counts(operation, issued)
+    end = int(issued.max())
+    begin = int(issued[counts].min(initial=end))
     if begin == end:
         return {}
-    in_time = int(np.count_nonzero((done > begin) & (done <= end)))
-    found: dict[str, float] = {"data_rate_Bps": in_time * operation.size * PS_PER_S / (end - begin)}
+    in_time = (done > begin) & (done <= end)
+    found: dict[str, float] = {"data_rate_Bps": int(data[in_time].sum()) * PS_PER_S / (end - begin)}
     if operation.algorithm != "closed-loop":
-        found["saturated"] = in_time < SATURATED_BELOW * int(np.count_nonzero(counts))
+        late = (begin + end) // 2
+        keeps_up = (in_time & (done > late)).sum() >= SATURATED_BELOW * (issued > late).sum()
+        found["saturated"] = not keeps_up
     return found
 
 
 def _round_trips(operation: Operation, issued: IntArray, done: IntArray) -> dict[str, float]:
-    trips = (done - issued)[_after_warmup(operation, issued)]
+    trips = (done - issued)[_counts(operation, issued)]
+    if not len(trips):
+        return {}
     p50, p99, p999 = _least(trips, 50, 99, 99.9)
     return {
         "round_trip_mean_s": float(trips.mean()) / PS_PER_S,

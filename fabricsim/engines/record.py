@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.latency import latency, operation_latency
+from fabricsim.engines.latency import after_warmup, by_operation, latency, over_time
+from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, payload_of
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.result import OperationResult, Table, digest_of
-from fabricsim.schedule import Operation, Schedule
+from fabricsim.schedule import Schedule
 from fabricsim.units import PS_PER_S, to_ps
 
 IntArray = NDArray[np.int64]
-TIMELINE_BINS: Final = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +48,8 @@ class Record:
 
     (messages,) entry_ps (its rank entered the round), release_ps (later only in open loop), sent_ps,
     delivered_ps. (used channels,) channels (ids, ascending), channel_packets,
-    channel_wire [B], channel_busy_ps, channel_peak [B]. (packets,) arrival_ps and arrival_bytes of every
-    packet that reached its destination, in order. dropped, retransmitted: payload bytes.
+    channel_wire [B], channel_busy_ps, channel_peak [B]. (packets,) arrival_ps, arrival_bytes and arrival_message of
+    every packet that reached its destination, in order. dropped, retransmitted: payload bytes.
     """
 
     entry_ps: IntArray
@@ -63,10 +63,16 @@ class Record:
     channel_peak: IntArray
     arrival_ps: IntArray
     arrival_bytes: IntArray
+    arrival_message: IntArray
     packets: int
     dropped: int
     retransmitted: int
     extras: Extras | None = None
+
+    @property
+    def packet_latency_ps(self) -> IntArray:
+        """(packets,) from the release of its message to the arrival of each packet's last bit, in order of arrival."""
+        return self.arrival_ps - self.release_ps[self.arrival_message]
 
     @property
     def start_ps(self) -> int:
@@ -195,9 +201,10 @@ def metrics(schedule: Schedule, record: Record, ideal_ps: int) -> dict[str, floa
     }
     collectives = [op for op in schedule.operations if op.bus_factor is not None]
     if len(collectives) == 1:
-        out |= _bandwidths(collectives[0], _span(schedule, record, schedule.operations.index(collectives[0])))
+        own = _span(schedule, record, schedule.operations.index(collectives[0]))
+        out |= bandwidths(collectives[0], seconds(own[1] - own[0]))
     out |= {
-        "bytes_injected": schedule_payload(schedule),
+        "bytes_injected": payload_of(schedule),
         "bytes_delivered": int(record.arrival_bytes.sum()),
         "bytes_dropped": record.dropped,
         "bytes_retransmitted": record.retransmitted,
@@ -208,10 +215,19 @@ def metrics(schedule: Schedule, record: Record, ideal_ps: int) -> dict[str, floa
     if record.extras is not None:
         out |= _counts(record.extras)
     utilization = record.channel_busy_ps / span
-    return out | latency(record.delivered_ps - record.release_ps) | {
+    return out | _latencies(schedule, record) | {
         "link_utilization_max": float(utilization.max()),
         "link_utilization_mean": float(utilization.mean()),
     }  # fmt: skip
+
+
+def _latencies(schedule: Schedule, record: Record) -> dict[str, float]:
+    """Return the latency figures of all messages and packets that count."""
+    counts = after_warmup(schedule, record.release_ps)
+    messages, packets = record.delivered_ps - record.release_ps, record.packet_latency_ps
+    if not counts.all():
+        messages, packets = messages[counts], packets[counts[record.arrival_message]]
+    return latency(messages) | latency(packets, "packet_")
 
 
 def _counts(extras: Extras) -> dict[str, float]:
@@ -227,39 +243,29 @@ def _counts(extras: Extras) -> dict[str, float]:
     }
 
 
-def schedule_payload(schedule: Schedule) -> int:
-    """Return the payload bytes of a whole schedule."""
-    return sum(op.payload for op in schedule.operations)
-
-
 def _span(schedule: Schedule, record: Record, index: int) -> tuple[int, int]:
     own = schedule.messages.operation == index
     return int(record.entry_ps[own].min()), int(record.delivered_ps[own].max())
 
 
-def _bandwidths(operation: Operation, span: tuple[int, int]) -> dict[str, float]:
-    algbw = operation.size * PS_PER_S / (span[1] - span[0])
-    return {
-        "size_B": operation.size,
-        "asked_size_B": operation.asked,
-        "algbw_Bps": algbw,
-        "busbw_Bps": algbw * (operation.bus_factor or 1.0),
-    }
-
-
 def operation_results(schedule: Schedule, record: Record) -> tuple[OperationResult, ...]:
     """Return what each operation achieved by itself."""
     results = []
-    for index, op in enumerate(schedule.operations):
+    counts, packet_latency = after_warmup(schedule, record.release_ps), record.packet_latency_ps
+    arrived = by_operation(schedule, record.arrival_message)
+    for index, (op, packets) in enumerate(zip(schedule.operations, arrived, strict=True)):
         start, end = _span(schedule, record, index)
         own = schedule.messages.operation == index
         values: dict[str, float] = {"completion_time_s": seconds(end - start)}
         if op.bus_factor is not None:
-            values |= _bandwidths(op, (start, end))
+            values |= bandwidths(op, seconds(end - start))
         else:
             values |= {"size_B": op.size, "asked_size_B": op.asked}
         values |= {"bytes_injected": op.payload, "messages": op.messages}
-        values |= operation_latency(op, record.release_ps[own], record.delivered_ps[own])
+        release, delivered = record.release_ps[own], record.delivered_ps[own]
+        values |= latency((delivered - release)[counts[own]])
+        values |= latency(packet_latency[packets[counts[record.arrival_message[packets]]]], "packet_")
+        values |= over_time(op, release, delivered, schedule.messages.size[own])
         results.append(OperationResult(op.name, op.kind, op.algorithm, len(op.ranks), seconds(start), values))
     return tuple(results)
 

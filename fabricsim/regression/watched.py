@@ -21,7 +21,8 @@ _DERIVED: Final = frozenset({
     "link_utilization_mean", "cross_check_rel_error",
 })  # fmt: skip
 _LOWER: Final = frozenset({
-    "completion_time_s", "latency_mean_s", "latency_p50_s", "latency_p99_s", "latency_max_s", "bytes_dropped",
+    "completion_time_s", "latency_mean_s", "latency_p50_s", "latency_p99_s", "latency_max_s",
+    "packet_latency_mean_s", "packet_latency_p50_s", "packet_latency_p99_s", "packet_latency_max_s", "bytes_dropped",
     "bytes_retransmitted", "detection_time_s", "reroute_time_s", "recovery_time_s", "delay_s",
     "bytes_lost_in_flight",
 })  # fmt: skip

@@ -11,13 +11,14 @@ import numpy as np
 
 from fabricsim.collectives import collective
 from fabricsim.collectives.msccl import MSCCL, Program, read_program
-from fabricsim.errors import FaultList, InputError, close_match
+from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
 from fabricsim.scenario.grammar import CollectiveEntry, MemoryEntry, PatternEntry
 from fabricsim.scenario.kinds import check_names
 from fabricsim.schedule import IntArray, Operation, Schedule
 from fabricsim.traffic import COMMAND, Loop, injection, memory, pattern, read_matrix
+from fabricsim.units import format_time
 
 Entry = CollectiveEntry | PatternEntry | MemoryEntry
 
@@ -107,6 +108,10 @@ def _operation(entry: Entry, fabric: Fabric, seed: int, base: Path) -> Operation
 
 
 def _with_class(operation: Operation, entry: Entry) -> Operation:
+    duration = getattr(entry, "duration", None)
+    if duration is not None and entry.warmup >= duration:
+        what = f"{format_time(entry.warmup)} leave nothing of a duration of {format_time(duration)}"
+        raise InputError([Fault(what, "make it shorter", ("warmup",))])
     return replace(operation, lane=entry.lane, warmup=entry.warmup)
 
 

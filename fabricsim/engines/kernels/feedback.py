@@ -396,6 +396,7 @@ class _Feedback:
             channels=used, channel_packets=self.sent[used], channel_wire=self.wire[used],
             channel_busy_ps=self.busy[used], channel_peak=self.peak[used],
             arrival_ps=self.arrived[order], arrival_bytes=packets.payload[order],
+            arrival_message=packets.message[order],
             packets=len(packets), dropped=0, retransmitted=0,
             extras=Extras(
                 channel_marks=self.marks[used], channel_pauses=none, channel_pause_ps=none, channel_drops=none,

@@ -247,6 +247,7 @@ def record_of(
         channel_peak=backlog(service.peak[used], fabric.bandwidth[used]),
         arrival_ps=service.arrived[order],
         arrival_bytes=packets.payload[order],
+        arrival_message=packets.message[order],
         packets=len(packets),
         dropped=0,
         retransmitted=0,
