@@ -21,8 +21,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.flow.events import Settings
 from fabricsim.engines.flow.outcome import Outcome
+from fabricsim.engines.flow.pool import Settings
 from fabricsim.engines.flow.solver import Flows, max_min_rates, verify
 from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of
 from fabricsim.errors import InputError

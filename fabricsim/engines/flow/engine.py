@@ -7,9 +7,10 @@ from typing import Final
 import numpy as np
 
 import fabricsim.engines.flow.classes as classes
-from fabricsim.engines.flow.events import Run, Settings, Times
+from fabricsim.engines.flow.events import Run, Times
 from fabricsim.engines.flow.outcome import Outcome, metrics, operation_results, tables
 from fabricsim.engines.flow.phases import by_rounds, misfit
+from fabricsim.engines.flow.pool import Settings
 from fabricsim.engines.flow.solver import SOLVERS
 from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of
 from fabricsim.engines.record import model_text

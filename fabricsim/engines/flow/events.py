@@ -8,7 +8,7 @@ another could use, so equal flows that start together need one solution for all 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Final
@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.flow.solver import TOLERANCE, Flows, levels_of, rates_of, verify
+from fabricsim.engines.flow.pool import NOBODY, ROUNDING, Pool, Settings
 from fabricsim.engines.flow.transfers import Transfers
 from fabricsim.errors import StallError
 from fabricsim.fabric import Fabric
@@ -27,25 +27,14 @@ from fabricsim.units import PS_PER_S, format_time
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float64]
-NOBODY: Final = np.zeros(0, np.int64)
-SAME: Final = 1e-10
-"""Ends that differ by less than this share of the time since the last solution are one instant."""
-ROUNDING: Final = 1e-15
-"""Instants that differ by less than this share of the clock, or this many seconds, are one."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run is solved: the solver's name, whether each solution is checked, the least time between two [s]."""
-
-    solver: str = "numpy"
-    verified: bool = False
-    quantum: float = 0.0
+Happening = Callable[[Any, float], bool]
+"""What happens about something at a time; it says whether rates may change."""
+EVERYTHING: Final = 1 << 62
 
 
 @dataclass(frozen=True, eq=False)
 class Times:
-    """When what happened to each message [s], and how often the rates were found."""
+    """When what happened to each message [s], and how often the rates were found; NaN for what has not happened."""
 
     entry: Floats
     release: Floats
@@ -54,77 +43,6 @@ class Times:
     solves: int
     waited: int
     """How many times a change waited for the quantum to end."""
-
-
-class Pool:
-    """The flows under way: their rates, what is left of them, and when the next one ends."""
-
-    def __init__(self, flows: Flows, size: Floats, capacity: Floats, settings: Settings) -> None:
-        self.flows, self.capacity, self.settings = flows, capacity, settings
-        self.left = size.copy()
-        self.rate = np.zeros(len(size))
-        self.active = NOBODY
-        self.solved_at = 0.0
-        self.solves = 0
-        self.ending: tuple[Floats, IntArray] = (np.zeros(0), NOBODY)
-        self.position = 0
-        self._bottlenecks: tuple[NDArray[np.bool_], Floats, IntArray] | None = None
-
-    def next_end(self) -> float:
-        """Return when the next flow ends; inf where none does."""
-        return float(self.ending[0][self.position]) if self.position < len(self.ending[0]) else np.inf
-
-    def take(self, now: float) -> IntArray:
-        """Remove and return the flows that end now."""
-        limit = now + (now - self.solved_at) * SAME + ROUNDING * max(now, 1.0)
-        last = int(np.searchsorted(self.ending[0], limit, side="right"))
-        done = self.ending[1][self.position : last]
-        self.position = max(self.position, last)
-        return done
-
-    def finish_if_equal(self) -> tuple[IntArray, Floats]:
-        """Take all flows that are left, with their ends, if they are equal: none of them frees anything for another."""
-        ends, flows = self.ending[0][self.position :], self.ending[1][self.position :]
-        left = self.left[flows]
-        if not len(flows) or len(flows) < len(self.active) or np.ptp(left) > left[0] * SAME:
-            return NOBODY, np.zeros(0)
-        self.position = len(self.ending[1])
-        return flows, ends
-
-    def frees(self, done: IntArray) -> bool:
-        """Return whether somebody else could use what these flows leave behind."""
-        if self.position >= len(self.ending[0]):
-            return False
-        full, most, left = self._levels()
-        gone = self.flows.some(done)
-        level = self.rate[done][gone.flow] >= most[gone.links] * (1 - TOLERANCE)
-        np.subtract.at(left, gone.links[level], 1)
-        return bool(np.any(full[gone.links] & (left[gone.links] > 0)))
-
-    def _levels(self) -> tuple[NDArray[np.bool_], Floats, IntArray]:
-        """Return of each link whether it is full, its highest rate, and how many flows of that rate are left."""
-        if self._bottlenecks is None:
-            self._bottlenecks = levels_of(
-                self.capacity, self.flows, self.active, self.rate, self.settings.solver
-            )
-        return self._bottlenecks
-
-    def solve(self, now: float, started: IntArray) -> None:
-        """Find the rates from now on, with `started` among the flows under way."""
-        alive = np.sort(self.ending[1][self.position :]) if len(self.active) else NOBODY
-        stalled = self.active[self.rate[self.active] == 0]
-        self.left[alive] -= self.rate[alive] * (now - self.solved_at)
-        self.active = np.concatenate([alive, stalled, started])
-        rates = rates_of(self.capacity, self.flows, self.active, self.settings.solver)
-        if self.settings.verified:
-            verify(self.capacity, self.flows.some(self.active), rates)
-        self.rate[self.active] = rates
-        self.solved_at, self.position, self._bottlenecks = now, 0, None
-        self.solves += 1
-        moving = self.active[rates > 0]
-        end = now + np.maximum(self.left[moving], 0.0) / self.rate[moving]
-        order = np.argsort(end, kind="stable")
-        self.ending = (end[order], moving[order])
 
 
 class Run:
@@ -136,60 +54,71 @@ class Run:
     ) -> None:  # fmt: skip
         self.fabric, self.messages, self.steps, self.transfers = fabric, messages, steps, transfers
         self.endpoint, self.settings = model.endpoint, settings
-        count = len(messages)
-        self.entry, self.release, self.sent, self.delivered = (np.full(count, np.nan) for _ in range(4))
+        self.entry, self.release = (np.full(len(messages), np.nan) for _ in range(2))
+        self.over = np.full(len(transfers), np.nan)  # when the fluid of each transfer has ended [s]
+        self.left = len(transfers)
         self.step_waits = steps.waits.copy()
-        # a meeting starts once all its sources have released; legs down are released by nobody
-        self.transfer_waits = np.bincount(transfers.transfer[~messages.down], minlength=len(transfers))
-        order = np.argsort(transfers.transfer, kind="stable")
-        self.legs = order
-        self.leg_starts = np.searchsorted(transfers.transfer[order], np.arange(len(transfers) + 1))
-        self.queue: list[tuple[float, int, str, Any]] = []
+        self.meets = len(transfers) < len(messages)
+        if self.meets:
+            # a meeting starts once all its sources have released; legs down are released by nobody
+            self.transfer_waits = np.bincount(transfers.transfer[~messages.down], minlength=len(transfers))
+            self.legs = np.argsort(transfers.transfer, kind="stable")
+            self.leg_starts = np.searchsorted(transfers.transfer[self.legs], np.arange(len(transfers) + 1))
+        self.awaited = len(steps.sent_steps) + len(steps.delivered_steps) > 0
+        self.queue: list[tuple[float, int, Happening, Any, Iterator[tuple[float, Any]]]] = []
         self.number = 0
         self.last_entry: dict[int, float] = {}
         self.pool = Pool(transfers.flows, transfers.wire, transfers.capacity.copy(), settings)
-        self.waiting: list[IntArray] = []
+        self.starting: list[IntArray] = []
         self.pending = self.ticking = False
         self.waited = 0
-        self._plan_failures(failures)
+        self._later(self._fault, self._faults(failures))
 
-    def _plan_failures(self, failures: Failures) -> None:
+    def _faults(self, failures: Failures) -> Iterator[tuple[float, tuple[int, float]]]:
+        """Yield when which link gets which share of its capacity."""
         link = np.searchsorted(self.transfers.channels, failures.channel)
         for (time, channel, factor), at in zip(failures.rows(), link.tolist(), strict=True):
             if at < len(self.transfers.channels) and self.transfers.channels[at] == channel:
-                self._later(time / PS_PER_S, "fault", (at, factor))
-
-    def _later(self, time: float, what: str, about: Any) -> None:
-        heapq.heappush(self.queue, (time, self.number, what, about))
-        self.number += 1
+                yield time / PS_PER_S, (at, factor)
 
     # -- the loop -----------------------------------------------------------------------------------
 
-    def times(self) -> Times:
-        """Run to the last delivery. Raises StallError if flows are left that nothing will ever move."""
+    def _later(self, what: Happening, times: Iterator[tuple[float, Any]]) -> None:
+        """Have something happen at each of some times, ascending, about what comes with it."""
+        self.number += 1
+        self._queue_next(self.number, what, times)
+
+    def _queue_next(self, number: int, what: Happening, times: Iterator[tuple[float, Any]]) -> None:
+        for time, about in times:
+            heapq.heappush(self.queue, (time, number, what, about, times))
+            return
+
+    def times(self, most: int = EVERYTHING) -> Times:
+        """Run to the last delivery, or until `most` transfers are over.
+
+        Raises StallError if flows are left that nothing will ever move.
+        """
         first = np.flatnonzero(self.step_waits == 0)
-        for time, some in _by_time(self.steps.delay[first], first):
-            self._later(time, "reach", some)
-        while True:
+        self._later(self._reach, by_time(self.steps.delay[first], first))
+        enough = max(0, self.left - most)
+        while self.left > enough:
             now = min(self.queue[0][0] if self.queue else np.inf, self.pool.next_end())
             if now == np.inf:
-                break
+                raise StallError(self._stall())
             self._instant(now)
-        if np.isnan(self.delivered).any():
-            raise StallError(self._stall())
-        return Times(self.entry, self.release, self.sent, self.delivered, self.pool.solves, self.waited)
+        return Times(self.entry, self.release, *self._ends(), self.pool.solves, self.waited)
 
     def _instant(self, now: float) -> None:
         """Let happen all that happens now, then find the rates if they change."""
-        change = False
         done = self.pool.take(now)
         if len(done):
             self._end(done, now)
-            change = self.pool.frees(done)
-        while self.queue and self.queue[0][0] <= now + ROUNDING * max(now, 1.0):
-            _, _, what, about = heapq.heappop(self.queue)
-            change |= getattr(self, f"_{what}")(about, now)
-        self.pending |= change
+            self.pending |= self.pool.frees(done)
+        limit = now + ROUNDING * max(now, 1.0)
+        while self.queue and self.queue[0][0] <= limit:
+            _, number, what, about, times = heapq.heappop(self.queue)
+            self.pending |= what(about, now)
+            self._queue_next(number, what, times)
         if self.pending:
             self._solve(now)
 
@@ -199,17 +128,14 @@ class Run:
             self.waited += 1
             if not self.ticking:
                 self.ticking = True
-                self._later(due, "tick", None)
+                self._later(self._tick, iter([(due, None)]))
             return
-        started = np.concatenate(self.waiting) if self.waiting else NOBODY
-        self.waiting, self.pending = [], False
+        started = np.concatenate(self.starting) if self.starting else NOBODY
+        self.starting, self.pending = [], False
         self.pool.solve(now, started)
-        if not self.queue and self._nobody_waits():
+        if not self.queue and not self.awaited:
             transfers, ends = self.pool.finish_if_equal()
             self._end(transfers, ends)
-
-    def _nobody_waits(self) -> bool:
-        return not len(self.steps.sent_steps) and not len(self.steps.delivered_steps)
 
     # -- what happens: each says whether rates may change -------------------------------------------
 
@@ -219,37 +145,37 @@ class Run:
 
     def _fault(self, about: tuple[int, float], now: float) -> bool:
         link, factor = about
-        self.pool.capacity[link] = self.transfers.capacity[link] * factor
+        self.pool.alter(link, self.transfers.capacity[link] * factor)
         return True
 
     def _reach(self, steps: IntArray, now: float) -> bool:
         """Let ranks reach steps: they release messages, and later steps stop waiting for them."""
-        item = _items(self.steps.next_starts, steps)
-        self._wake(self.steps.next_steps[item], now)
+        if len(self.steps.next_steps):
+            self._wake(self.steps.next_steps[_items(self.steps.next_starts, steps)], now)
         messages = self.steps.released[_items(self.steps.released_starts, steps)]
         self.entry[messages] = now
-        delay = self.messages.delay[messages]
+        return self._now_or_later(self._free, now + self.messages.delay[messages], messages, now)
+
+    def _now_or_later(self, what: Happening, times: Floats, about: IntArray, now: float) -> bool:
+        """Let something happen to messages at times from now on."""
         changed = False
-        for time, some in _by_time(now + delay, messages):
+        groups = by_time(times, about)
+        for time, some in groups:
             if time > now:
-                self._later(time, "free", some)
-            else:
-                changed |= self._free(some, now)
+                self._later(what, _put_back((time, some), groups))
+                break
+            changed |= what(some, now)
         return changed
 
     def _free(self, messages: IntArray, now: float) -> bool:
         """Release messages: they start after their rank's overhead, and its gap to the message before."""
         self.release[messages] = now
+        if not self.endpoint.gap and not self.endpoint.send_overhead:
+            return self._begin(messages, now)
         entry = np.full(len(messages), now + self.endpoint.send_overhead)
         if self.endpoint.gap:
             entry = self._spaced(messages, entry)
-        changed = False
-        for time, some in _by_time(entry, messages):
-            if time > now:
-                self._later(time, "begin", some)
-            else:
-                changed |= self._begin(some, now)
-        return changed
+        return self._now_or_later(self._begin, entry, messages, now)
 
     def _spaced(self, messages: IntArray, entry: Floats) -> Floats:
         src = self.messages.src[messages]
@@ -261,33 +187,41 @@ class Run:
         return entry
 
     def _begin(self, messages: IntArray, now: float) -> bool:
+        """Let the fluid of messages flow; a meeting's does so once all of its sources have begun."""
+        if not self.meets:
+            self.starting.append(self.transfers.transfer[messages])
+            return True
         transfers = self.transfers.transfer[messages]
         np.subtract.at(self.transfer_waits, transfers, 1)
-        ready = transfers[self.transfer_waits[transfers] == 0]
-        if len(self.transfers) < len(self.messages):  # only legs of one meeting name a transfer twice
-            ready = np.unique(ready)
+        ready = np.unique(transfers[self.transfer_waits[transfers] == 0])
         if not len(ready):
             return False
-        self.waiting.append(ready)
+        self.starting.append(ready)
         legs = self.legs[_items(self.leg_starts, ready)]
         down = legs[self.messages.down[legs]]
         self.entry[down] = self.release[down] = now
         return True
 
     def _end(self, transfers: IntArray, now: float | Floats) -> None:
-        """End the fluid part of transfers: what their packets take on top decides when they are sent and delivered."""
-        legs = self.legs[_items(self.leg_starts, transfers)]
-        of = self.transfers.transfer[legs]
-        now = np.repeat(now, np.diff(self.leg_starts)[transfers]) if isinstance(now, np.ndarray) else now
-        self.sent[legs] = now + self.transfers.sent[of]
-        self.delivered[legs] = now + self.transfers.arrived[of] + self.endpoint.recv_overhead
+        """End the fluid of transfers: what their packets take on top decides when they are sent and delivered."""
+        self.over[transfers] = now
+        self.left -= len(transfers)
+        if not self.awaited:
+            return
+        legs = self.legs[_items(self.leg_starts, transfers)] if self.meets else transfers
+        sent, delivered = self._ends(legs)
         for times, starts, what in (
-            (self.sent, self.steps.sent_starts, "sent"),
-            (self.delivered, self.steps.delivered_starts, "arrived"),
+            (sent, self.steps.sent_starts, self._sent),
+            (delivered, self.steps.delivered_starts, self._arrived),
         ):
-            awaited = legs[starts[legs + 1] > starts[legs]]
-            for time, some in _by_time(times[awaited], awaited):
-                self._later(time, what, some)
+            awaited = starts[legs + 1] > starts[legs]
+            self._later(what, by_time(times[awaited], legs[awaited]))
+
+    def _ends(self, messages: IntArray | slice = slice(None)) -> tuple[Floats, Floats]:
+        """Return when messages are sent and when they are delivered, from when their fluid has ended."""
+        of = self.transfers.transfer[messages]
+        over = self.over[of]
+        return over + self.transfers.sent[of], over + self.transfers.arrived[of] + self.endpoint.recv_overhead
 
     def _sent(self, messages: IntArray, now: float) -> bool:
         self._wake(self.steps.sent_steps[_items(self.steps.sent_starts, messages)], now)
@@ -300,17 +234,17 @@ class Run:
     def _wake(self, steps: IntArray, now: float) -> None:
         np.subtract.at(self.step_waits, steps, 1)
         ready = np.unique(steps[self.step_waits[steps] == 0])
-        for time, some in _by_time(now + self.steps.delay[ready], ready):
-            self._later(time, "reach", some)
+        self._later(self._reach, by_time(now + self.steps.delay[ready], ready))
 
     # -- stalls -------------------------------------------------------------------------------------
 
     def _stall(self) -> str:
-        missing = np.flatnonzero(np.isnan(self.delivered))
+        missing = np.flatnonzero(np.isnan(self._ends()[1]))
         lines = [
             f"nothing moves after {format_time(self.pool.solved_at)}: {len(missing)} messages are undelivered"
         ]
-        stuck = self.pool.flows.some(self.pool.active[self.pool.rate[self.pool.active] == 0])
+        active = self.pool.active
+        stuck = self.pool.flows.some(active[self.pool.rate[active] == 0])
         dead = np.unique(stuck.links[self.pool.capacity[stuck.links] == 0])
         for link in dead[:5].tolist():
             waiting = int(np.sum(stuck.links == link))
@@ -330,7 +264,7 @@ def _items(starts: IntArray, rows: IntArray) -> IntArray:
     return items
 
 
-def _by_time(times: Floats, what: IntArray) -> Iterator[tuple[float, IntArray]]:
+def by_time(times: Floats, what: IntArray) -> Iterator[tuple[float, IntArray]]:
     """Yield each time and what happens then, in order of time."""
     if not len(times):
         return
@@ -343,3 +277,8 @@ def _by_time(times: Floats, what: IntArray) -> Iterator[tuple[float, IntArray]]:
     bounds = [0, *(np.flatnonzero(new) + 1).tolist(), len(times)]
     for first, last in pairwise(bounds):
         yield float(times[first]), what[first:last]
+
+
+def _put_back(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest

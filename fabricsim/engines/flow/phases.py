@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.flow.events import NOBODY, Pool, Settings
 from fabricsim.engines.flow.outcome import Outcome
+from fabricsim.engines.flow.pool import NOBODY, Pool, Settings
 from fabricsim.engines.flow.progress import Pass, Walk, walk
 from fabricsim.engines.flow.solver import TOLERANCE
 from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of

@@ -16,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.flow.compiled import compiled
+from fabricsim.engines.flow.loops import fill, levels
+from fabricsim.engines.kernels.compiled import compiled, installed
 from fabricsim.errors import InputError, SimulationError
 
 IntArray = NDArray[np.int64]
@@ -169,12 +170,11 @@ def rates_of(capacity: Floats, flows: Flows, active: IntArray, solver: str) -> F
     """Return (active,) the rates of some flows while all others rest; compiled code picks them out by itself."""
     if solver != "numba":
         return max_min_rates(capacity, flows.some(active), solver)
-    kernels = compiled()
-    if kernels is None:
+    if not installed():
         raise InputError(
             "the numba kernel needs Numba, which is not installed", "pip install fabricsim[fast]"
         )
-    rates: Floats = kernels[0](capacity, flows.starts, flows.links, flows.weights, active)
+    rates: Floats = compiled(fill)(capacity, flows.starts, flows.links, flows.weights, active)
     return rates
 
 
@@ -185,9 +185,8 @@ def levels_of(
 
     rate: of all flows, those that rest included.
     """
-    kernels = compiled() if solver == "numba" else None
-    if kernels is not None:
-        used, most, left = kernels[1](capacity, flows.starts, flows.links, flows.weights, active, rate)
+    if solver == "numba":
+        used, most, left = compiled(levels)(capacity, flows.starts, flows.links, flows.weights, active, rate)
     else:
         own, rates = flows.some(active), rate[active]
         used, most = own.load(rates, len(capacity)), np.zeros(len(capacity))

@@ -11,8 +11,8 @@ import fabricsim as fs
 from fabricsim.collectives import Collective
 from fabricsim.collectives.direct import EveryMove, _pairs
 from fabricsim.engines.flow import classes, engine
-from fabricsim.engines.flow.events import Settings
 from fabricsim.engines.flow.outcome import Outcome
+from fabricsim.engines.flow.pool import Settings
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import compile_failures

@@ -9,6 +9,7 @@ import pytest
 
 import fabricsim as fs
 from fabricsim.collectives import Collective
+from fabricsim.engines.flow.pool import Pool
 from fabricsim.errors import InputError, StallError
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import Graph, Meetings, Operation, Round
@@ -125,14 +126,12 @@ def test_a_late_flow_takes_its_share_from_then_on() -> None:
 def test_equal_flows_that_start_together_are_solved_once() -> None:
     fabric = shape("fat-tree", k=4)
     notes: list[int] = []
-    from fabricsim.engines.flow import events
-
-    solve = events.Pool.solve
+    solve = Pool.solve
     try:
-        events.Pool.solve = lambda pool, *a: (notes.append(1), solve(pool, *a))[1]  # type: ignore[method-assign, assignment]
+        Pool.solve = lambda pool, *a: (notes.append(1), solve(pool, *a))[1]  # type: ignore[method-assign, assignment]
         result = run(fabric, fs.all_to_all("1 MiB"), routing="ecmp")
     finally:
-        events.Pool.solve = solve  # type: ignore[method-assign]
+        Pool.solve = solve  # type: ignore[method-assign]
     assert len(notes) == 1
     assert result.flows["delivered_s"].nunique() > 10
 

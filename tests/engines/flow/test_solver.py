@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from fabricsim.engines.flow.compiled import compiled
 from fabricsim.engines.flow.solver import Flows, certified, max_min_rates, verify
+from fabricsim.engines.kernels.compiled import installed
 from fabricsim.errors import SimulationError
 from fabricsim.fabric import Fabric
 from fabricsim.routing import Routing, shares
 from fabricsim.topology import resolve
 
-SOLVERS = ["numpy", *(["numba"] if compiled() else [])]
+SOLVERS = ["numpy", *(["numba"] if installed() else [])]
 LINK = {"bandwidth": "1 GB/s", "latency": "1 us"}
 SHAPES: list[dict[str, Any]] = [
     {"shape": "star", "size": 12},

@@ -1,22 +1,10 @@
-"""Progressive filling in compiled code: the same algorithm as the solver's heap, where Numba is installed."""
+"""Progressive filling as loops that Numba compiles: the same algorithm as the solver's heap."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
-
-
-@cache
-def compiled() -> tuple[Callable[..., Any], Callable[..., Any]] | None:
-    """Return `fill` and `levels` compiled, or None where there is no Numba; the first call of each compiles."""
-    try:
-        import numba
-    except ImportError:
-        return None
-    return numba.njit(cache=True)(fill), numba.njit(cache=True)(levels)
 
 
 def fill(capacity: Any, starts: Any, links: Any, weights: Any, active: Any) -> Any:
