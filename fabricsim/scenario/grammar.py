@@ -113,6 +113,9 @@ class PatternEntry(EntryPart):
     )
     load: Share | None = Field(None, description="share of the scale-up injection bandwidth")
     duration: Time | None = Field(None, description="how long open-loop traffic arrives")
+    sizes: Literal["fixed", "exponential"] | None = Field(
+        None, description="open-loop traffic: all of `size`, or drawn with that mean; fixed by default"
+    )
     offset: Annotated[int, Field(ge=-MAX_RANKS, le=MAX_RANKS)] | None = Field(
         None, description="distance that a shift sends over"
     )

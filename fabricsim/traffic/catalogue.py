@@ -29,7 +29,7 @@ _EXPERTS: Final = (
 PATTERNS: Final[Mapping[str, Kind]] = MappingProxyType({
     "permutation": Kind(patterns.permutation),
     "incast": Kind(patterns.incast, ("fan_in", "target")),
-    "uniform": Kind(patterns.uniform, ("load", "duration")),
+    "uniform": Kind(patterns.uniform, ("load", "duration", "sizes")),
     "shift": Kind(patterns.shift, ("offset",)),
     "tornado": Kind(patterns.tornado),
     "bit-reversal": Kind(patterns.bit_reversal),

@@ -38,15 +38,16 @@ class Choices(ExpertChoices, total=False):
     """What a user may choose of the patterns; each takes some of it, and has a default or asks for it.
 
     fan_in: senders of an incast. target: receiver of an incast or hotspot, as a position in the ranks. load: a share of
-    injection. duration [s]: how long messages are released. offset: how far a shift goes. share: of the ranks
-    that send to a hotspot. matrix: (n, n) how many times `size` each position sends to each other one. tokens: of each
-    rank; top_k: experts of each token; the rest of a mixture of experts: see ExpertChoices.
+    injection. duration [s]: how long messages are released. sizes: fixed or exponential. offset: how far a shift
+    goes. share: of the ranks that send to a hotspot. matrix: (n, n) how many times `size` each position sends to each
+    other one. tokens: of each rank; top_k: experts of each token; the rest of a mixture of experts: see ExpertChoices.
     """
 
     fan_in: int | None
     target: int | None
     load: float | None
     duration: float | None
+    sizes: str | None
     offset: int | None
     share: float | None
     matrix: Sequence[Sequence[int]] | NDArray[Any] | None
@@ -69,11 +70,9 @@ class Draw:
     random: Callable[[str], np.random.Generator]
     shared: Callable[[str], np.random.Generator]
 
-    def once(
-        self, src: IntArray, dst: IntArray, delay: NDArray[np.float64] | None = None
-    ) -> tuple[Round, ...]:
+    def once(self, src: IntArray, dst: IntArray) -> tuple[Round, ...]:
         """Return one message of `size` between each of these positions, as one round."""
-        return (Round(src, dst, np.full(len(src), self.size), delay=delay),)
+        return (Round(src, dst, np.full(len(src), self.size)),)
 
 
 def fault(key: str, what: str, right: str) -> InputError:

@@ -5,11 +5,14 @@ Random choices use only NumPy's uniform doubles, whose stream is the same in all
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import FaultList
-from fabricsim.schedule import Round
+from fabricsim.errors import FaultList, close_match
+from fabricsim.schedule import IntArray, Round
 from fabricsim.traffic.draw import MAX_MESSAGES, Draw, fault
 from fabricsim.units import PS_PER_S, format_time
 
@@ -68,7 +71,8 @@ def tornado(draw: Draw) -> tuple[Round, ...]:
 def uniform(draw: Draw) -> tuple[Round, ...]:
     """Return open-loop traffic: Poisson arrivals at each position for `duration`, receivers uniform over the others.
 
-    The rate of each position is load · injection / size messages per second. Messages are in order of release.
+    The rate of each position is load · injection / size messages per second; `sizes` says how each size comes about.
+    Messages are in order of release.
     """
     rate, duration = _arrival_rate(draw)
     # whole picoseconds, as engines count: a logarithm's last bit is not the same on every processor
@@ -81,7 +85,21 @@ def uniform(draw: Draw) -> tuple[Round, ...]:
     # one of the n − 1 others: counted from the next position on, so that none is its own
     step = 1 + np.floor(draw.random("receivers").random(len(src)) * (draw.n - 1)).astype(np.int64)
     order = np.lexsort((src, delay))
-    return draw.once(src[order], ((src + step) % draw.n)[order], delay[order])
+    size = SIZES[draw.choices.get("sizes") or "fixed"](draw, len(src))
+    return (Round(src[order], ((src + step) % draw.n)[order], size, delay=delay[order]),)
+
+
+def _exponential(draw: Draw, count: int) -> IntArray:
+    """Return sizes with the mean `size` and an exponential distribution, in whole bytes, at least one."""
+    share = -np.log(1 - draw.random("sizes").random(count))
+    return np.maximum(1, np.rint(draw.size * share)).astype(np.int64)
+
+
+SIZES: Final[Mapping[str, Callable[[Draw, int], IntArray]]] = {
+    "fixed": lambda draw, count: np.full(count, draw.size),
+    "exponential": _exponential,
+}
+"""How large open-loop messages are, by name: all of one size, or drawn one by one."""
 
 
 def _arrival_rate(draw: Draw) -> tuple[float, float]:
@@ -101,6 +119,9 @@ def _stated(draw: Draw) -> tuple[float, float, float]:
     for key, value in (("load", load), ("duration", duration), ("injection", injection)):
         if value is None and (key != "injection" or load is not None):
             faults.add(f"uniform traffic needs {key}", f"add {key}", (key,))
+    sizes = draw.choices.get("sizes")
+    if sizes is not None and sizes not in SIZES:
+        faults.add(f"{sizes!r} is not known here", close_match(sizes, SIZES), ("sizes",))
     if load is not None and not 0 < load <= 1:
         faults.add(f"a load of {load} is not above 0 and at most 1", "write a share such as 0.5", ("load",))
     if duration is not None and duration <= 0:

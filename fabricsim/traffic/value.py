@@ -296,6 +296,7 @@ def uniform(
     *,
     load: float | str,
     duration: str,
+    sizes: str = "fixed",
     injection: str | None = None,
     ranks: Ranks | None = None,
     name: str | None = None,
@@ -306,10 +307,10 @@ def uniform(
     """Return a pattern in which each rank sends messages of `size` at random times to random others.
 
     load: share of injection, which is what the machine's ranks can send unless stated. duration: how long
-    messages are released, at Poisson intervals.
+    messages are released, at Poisson intervals. sizes: fixed, or exponential with the mean `size`.
     The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
-    choices = Choices(load=parse_share(load), duration=parse_time(duration))
+    choices = Choices(load=parse_share(load), duration=parse_time(duration), sizes=sizes)
     rate = None if injection is None else parse_bandwidth(injection)
     return Pattern(
         "uniform", parse_size(size), choices, ranks, name, parse_time(start), tuple(after), barrier, rate

@@ -249,6 +249,19 @@ def test_receivers_are_uniform_over_the_others() -> None:
     assert np.all(np.abs(steps[1:] - mean) < 5 * math.sqrt(mean))
 
 
+def test_exponential_sizes_have_their_mean_and_arrive_as_fixed_ones_do() -> None:
+    stated = {"seed": 1, "load": LOAD, "duration": DURATION, "injection": INJECTION}
+    (only,) = pattern("u", "uniform", range(N), SIZE, sizes="exponential", **stated).rounds
+    (fixed,) = poisson(1).rounds
+    assert np.array_equal(only.delay, fixed.delay)
+    assert np.array_equal(only.dst, fixed.dst)
+    error = 5 * SIZE / math.sqrt(only.messages)
+    assert abs(only.size.mean() - SIZE) < error
+    assert abs(only.size.std() - SIZE) < 2 * error
+    assert abs(np.mean(only.size > SIZE) - 1 / math.e) < 5 / math.sqrt(only.messages) / 2
+    assert only.size.min() >= 1
+
+
 class Hurried:
     """A stream whose gaps are all an eighth of their mean, so that no first batch reaches the end."""
 
@@ -275,6 +288,13 @@ WRONG = [
     ("shift", {"load": 0.5, "target": 1}, {"load", "target"}, "it takes offset"),
     ("uniform", {}, {"load", "duration"}, "needs load"),
     ("uniform", {"load": 0.5, "duration": 1.0}, {"injection"}, "needs injection"),
+    (
+        "uniform",
+        {"load": 0.5, "duration": 1e-6, "injection": 1e9, "sizes": "exponental"},
+        {"sizes"},
+        "'exponential'",
+    ),
+    ("incast", {"sizes": "exponential"}, {"sizes"}, "incast does not take sizes"),
     ("uniform", {"load": 1.5, "duration": -1.0, "injection": 1e9}, {"load", "duration"}, "at most 1"),
     ("uniform", {"load": 0.5, "duration": 1e-15, "injection": 1e9}, {"duration"}, "make it longer"),
     ("uniform", {"load": 0.5, "duration": 1e9, "injection": 1e9}, {"duration"}, "shorten it"),

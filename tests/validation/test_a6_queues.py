@@ -2,45 +2,60 @@
 
 Formula: M/M/1 W = s/(1 − ρ), M/D/1 W = s·(1 + ρ/(2(1 − ρ))), with mean service time s and load ρ
 (Kleinrock, Queueing Systems I, sections 3.2 and 5.6).
-Conditions: one channel between two NPUs, one packet a message, sizes exponential or fixed, 1e6 packets, three seeds;
-W is the time to the last bit's arrival, less the link's latency. Tolerance: 2 %.
+Conditions: the shipped scenarios queue-mm1 and queue-md1, one packet a message, two channels as servers: 1e6 packets
+at ρ ≤ 0.8, 1e7 at 0.9, three seeds; W is packet latency less the link's. Tolerance: 2 %.
 """
 
-import numpy as np
 import pytest
 
 import fabricsim as fs
-from fabricsim.random_streams import generator
-from fabricsim.schedule import Operation, Round, Schedule
-from tests.validation.lab import ALPHA, BANDWIDTH, shape, within
+from tests.validation.lab import ALPHA, BANDWIDTH, within
 
-PACKETS = 1_000_000
-MEAN_BYTES = 100_000  # whole bytes are then fine enough for an exponential size
-SERVICE = MEAN_BYTES / BANDWIDTH
+SERVICE = 100_000 / BANDWIDTH
+QUEUES = {
+    "queue-mm1": lambda load: SERVICE / (1 - load),
+    "queue-md1": lambda load: SERVICE * (1 + load / (2 * (1 - load))),
+}
 
 
-def mean_wait(sizes: np.ndarray, load: float, seed: int) -> float:
-    """Return the mean time from release to delivery, less the latency, of messages that arrive as a Poisson process."""
-    gaps = generator(seed, "arrivals").exponential(SERVICE / load, PACKETS)
-    zero, one = np.zeros(PACKETS, np.int64), np.ones(PACKETS, np.int64)
-    work = Round(zero, one, sizes, delay=np.round(np.cumsum(gaps), 12))
-    queue = Operation("queue", "uniform", "", [0, 1], (work,), MEAN_BYTES, MEAN_BYTES)  # type: ignore[arg-type]
-    result = fs.simulate(shape("line", size=2), Schedule((queue,)), model=fs.Model(mtu=10**8))
-    assert result.kernel == "numpy"
-    return result.metrics["latency_mean_s"] - ALPHA
+def run(queue: str, load: float, packets: float, seed: int, kernel: str) -> fs.Result:
+    """Return the run of a queue with about so many packets over both servers."""
+    changes = {
+        "workload.q.load": f"{load:.0%}",
+        "workload.q.duration": f"{packets / 2 * SERVICE / load * 1e3:.3f} ms",
+    }
+    result = fs.load_scenario(queue).replace(seed=seed, kernel=kernel, **changes).run()
+    assert result.metrics["packets"] == within(packets, 1e-2)
+    assert result.metrics["packet_latency_mean_s"] == result.metrics["latency_mean_s"]
+    return result
+
+
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_queue_of_moderate_load(queue: str) -> None:
+    found = run(queue, 0.5, 1e5, 1, "numpy").metrics["packet_latency_mean_s"] - ALPHA
+    assert found == within(QUEUES[queue](0.5), 2e-2)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
-def test_mm1(load: float, seed: int) -> None:
-    sizes = np.maximum(1, generator(seed, "sizes").exponential(MEAN_BYTES, PACKETS).astype(np.int64))
-    assert mean_wait(sizes, load, seed) == within(SERVICE / (1 - load), 2e-2)
+@pytest.mark.parametrize("queue", QUEUES)
+def test_a_million_packets(queue: str, load: float, seed: int) -> None:
+    found = run(queue, load, 1e6, seed, "numpy").metrics["packet_latency_mean_s"] - ALPHA
+    assert found == within(QUEUES[queue](load), 2e-2)
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize(("queue", "packets"), [("queue-mm1", 1e6), ("queue-md1", 2e5)])
+def test_the_event_loop_gives_the_same_million(queue: str, packets: float) -> None:
+    """One case on both kernels: the digests cover every packet's arrival."""
+    one, other = (run(queue, 0.8, packets, 1, kernel) for kernel in ("simpy", "numpy"))
+    assert (one.digest, one.metrics) == (other.digest, other.metrics)
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize("seed", [1, 2, 3])
-@pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
-def test_md1(load: float, seed: int) -> None:
-    sizes = np.full(PACKETS, MEAN_BYTES)
-    assert mean_wait(sizes, load, seed) == within(SERVICE * (1 + load / (2 * (1 - load))), 2e-2)
+@pytest.mark.parametrize("queue", QUEUES)
+def test_ten_million_packets_at_nine_tenths(queue: str, seed: int) -> None:
+    found = run(queue, 0.9, 1e7, seed, "numpy").metrics["packet_latency_mean_s"] - ALPHA
+    assert found == within(QUEUES[queue](0.9), 2e-2)
