@@ -189,12 +189,57 @@ def _drawn(shares: NDArray[np.float64], entry: object) -> list[Any]:
     if isinstance(entry, list):
         values = _some(entry)
         return [values[int(share * len(values))] for share in shares.tolist()]
+    values_between = parse_range(entry)
+    return [values_between.at(share) for share in shares.tolist()]
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values between two ends: whole numbers, numbers, or quantities of one kind (times in ps).
+
+    write: a number between the ends as a scenario writes it, exactly.
+    """
+
+    low: int | float
+    high: int | float
+    log: bool
+    write: Callable[[Any], Any]
+
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers lie between: those of a file, not quantities."""
+        return self.write is round
+
+    def at(self, share: float) -> Any:
+        """Return the value at a share in [0, 1) of the way, as a scenario writes it."""
+        return self.write(self._number(share))
+
+    def _number(self, share: float) -> int | float:
+        low, high = self.low, self.high
+        if self.log:
+            return float(low * (high / low) ** share)
+        if isinstance(low, int) and isinstance(high, int):
+            return low + int(share * (high - low + 1))  # the last whole number is as likely as the others
+        return float(low + (high - low) * share)
+
+
+def parse_range(entry: object) -> Range:
+    """Return the range that `A .. B` or {from, to, scale} states. Raises InputError."""
     low, high, scale = _ends(entry)
     for parse, write in _KINDS:
         ends = [_number(parse, end) for end in (low, high)]
         if None not in ends:
-            return [write(value) for value in _between(shares, ends, scale)]
+            return _range(ends, scale, write)
     raise InputError(f"{shown(low)} and {shown(high)} are no two of one kind", _RIGHT)
+
+
+def _range(ends: Sequence[Any], scale: str, write: Callable[[Any], Any]) -> Range:
+    low, high = ends
+    if low >= high:
+        raise InputError(f"the range from {low} to {high} is empty", "the smaller end comes first")
+    if scale == "log" and low <= 0:
+        raise InputError(f"a logarithmic range cannot start at {low}", "start above 0, or leave scale out")
+    return Range(low, high, scale == "log", write)
 
 
 def _ends(entry: object) -> tuple[object, object, str]:
@@ -215,21 +260,6 @@ def _number(parse: Callable[[Any], float], end: object) -> float | None:
         return parse(end)
     except InputError:
         return None
-
-
-def _between(shares: NDArray[np.float64], ends: Sequence[Any], scale: str) -> list[Any]:
-    low, high = ends
-    if low >= high:
-        raise InputError(f"the range from {low} to {high} is empty", "the smaller end comes first")
-    if scale == "log":
-        if low <= 0:
-            raise InputError(
-                f"a logarithmic range cannot start at {low}", "start above 0, or leave scale out"
-            )
-        return [float(low * (high / low) ** share) for share in shares.tolist()]
-    if isinstance(low, int) and isinstance(high, int):  # the last whole number is as likely as the others
-        return [low + int(share * (high - low + 1)) for share in shares.tolist()]
-    return [float(low + (high - low) * share) for share in shares.tolist()]
 
 
 def _whole(end: object) -> int:
