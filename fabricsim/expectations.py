@@ -62,8 +62,16 @@ FIGURES: Final[Mapping[str, tuple[str, str]]] = {
     "scale_out_injection": ("scale_out_injection_Bps", "bandwidth"),
     "bisection": ("bisection_Bps", "bandwidth"),
     "all_to_all_bound": ("all_to_all_bound_Bps", "bandwidth"),
+    "cost": ("parts.price", "amount"),
+    "cost_per_npu": ("parts.price_per_npu", "amount"),
+    "cost_per_GBps": ("parts.price_per_GBps", "amount"),
+    "watts": ("parts.watts", "amount"),
+    "mtbf": ("parts.mtbf_s", "time"),
 }
-"""Figures of a design by the name they have here: the name that `inspect --json` prints, and the kind."""
+"""Figures of a design by the name they have here: the name that `inspect --json` prints, and the kind.
+
+Those of parts are by the scenario's book of them; costs are in its unit.
+"""
 
 _SUFFIX = {"s": "_s", "B": "_B", "B/s": "_Bps"}
 _FIGURE_NAMES: Final[Mapping[str, str]] = {metric: name for name, (metric, _) in FIGURES.items()}
@@ -367,6 +375,7 @@ _LIMIT_PARSERS: Final[Mapping[str, Callable[[str], float]]] = {
     **PARSERS,
     "share": _share,
     "count": _count,
+    "amount": _count,
     "ratio": _ratio,
 }
 _EXAMPLE: Final = {
@@ -375,6 +384,7 @@ _EXAMPLE: Final = {
     "time": "2 us",
     "share": "95 %",
     "count": "1000",
+    "amount": "1000",
     "ratio": "90 %",
 }
 _FORMATS: Final[Mapping[str, Callable[[float, int], str]]] = {
@@ -384,4 +394,5 @@ _FORMATS: Final[Mapping[str, Callable[[float, int], str]]] = {
     "share": lambda value, digits: f"{100 * value:.{digits}g} %",
     "ratio": lambda value, digits: f"{100 * value:.{digits}g} %",
     "count": lambda value, _: f"{value:,.12g}",
+    "amount": lambda value, digits: f"{value:,.{max(digits, 6)}g}",
 }

@@ -31,6 +31,7 @@ def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
     """
     pairs = pairs_of(fabric)
     known = pairs.separated is None and fabric.ranks > 1
+    bounds = _bounds(fabric, pairs, known=known)
     return {
         "name": fabric.name,
         "title": fabric.about.title,
@@ -44,7 +45,7 @@ def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
         "mean_hops": pairs.mean if known else None,
         "vendor_sum": fabric.about.vendor_sum or None,
         **port_figures(fabric),
-        **_bounds(fabric, pairs, known=known),
+        **bounds,
         "hops_sampled": pairs.hops_sampled or None,
         "all_to_all_sampled": pairs.rate_sampled or None,
         "default_routing": fabric.policy,
@@ -53,7 +54,7 @@ def inspect(fabric: Fabric, book: PartsBook | None = None) -> dict[str, Any]:
         "cable_lanes": cable_lanes(fabric),
         "optical_modules": whole(float(modules_of_class(fabric).sum())),
         "layout": layout_figures(fabric),
-        **({"parts": totals(fabric, book)} if book is not None else {}),
+        **({} if book is None else {"parts": totals(fabric, book, bounds["all_to_all_bound_Bps"])}),
         "notes": list(fabric.about.notes),
         "lint": lint(fabric, pairs),
         "evidence": _evidence(fabric),

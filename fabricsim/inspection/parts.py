@@ -154,11 +154,13 @@ def pieces(fabric: Fabric) -> Iterator[tuple[str, str, float]]:
             yield kind, name, whole(count)
 
 
-def totals(fabric: Fabric, book: PartsBook) -> dict[str, Any]:
+def totals(fabric: Fabric, book: PartsBook, all_to_all: float | None = None) -> dict[str, Any]:
     """Return what a machine's parts cost, draw and how often one fails, with the share of parts that is known.
 
-    A share is of pieces: 1 where every piece has a number, and then `mtbf_s` is that of the machine. A total counts
-    known pieces only; it is None where none is known. `confidence` counts numbers used by how sure they are.
+    all_to_all: what each NPU can send of an all-to-all [B/s]; `price_per_GBps` is for 1e9 B/s of all NPUs' together,
+    None without it. A share is of pieces: 1 where every piece has a number, and then `mtbf_s` is that of the machine. A
+    total counts known pieces only; it is None where none is known. `confidence` counts numbers used by how sure they
+    are.
     """
     rows = [_row(kind, name, count, book) for kind, name, count in pieces(fabric)]
     every = sum(row["count"] for row in rows)
@@ -167,6 +169,9 @@ def totals(fabric: Fabric, book: PartsBook) -> dict[str, Any]:
         known = [row for row in rows if row[key] is not None]
         found[_TOTAL[key]] = sum(row[key] for row in known) if known else None
         found[_SHARE[key]] = sum(row["count"] for row in known) / every
+    price = found["price"]
+    found["price_per_npu"] = None if price is None else price / fabric.ranks
+    found["price_per_GBps"] = price / (fabric.ranks * all_to_all * 1e-9) if price and all_to_all else None
     rate = found["failures_per_year"]
     found["mtbf_s"] = HOURS_A_YEAR * 3600 / rate if rate else None
     used = [

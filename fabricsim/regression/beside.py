@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from fabricsim.errors import InputError
+from fabricsim.errors import FaultList, InputError
 from fabricsim.expectations import Expectation, Reference
 from fabricsim.inspection import inspect
+from fabricsim.inspection.parts import PartsBook, load_parts
 from fabricsim.regression.verdicts import NotJudgedError, value_in
 from fabricsim.result import Result
 from fabricsim.run import run
@@ -29,6 +30,8 @@ class RunsBeside:
         }
         self._results: dict[str, Result] = {}  # by what runs: two ratios to one run need it once
         self._designs: dict[str, Mapping[str, Any]] = {}
+        for point in self._points:
+            _book(point)  # one that cannot be read is said before the first run
 
     def figure(self, index: int, metric: str) -> float:
         """Return a figure of the design of point `index`. Raises NotJudgedError where the design has none."""
@@ -51,17 +54,49 @@ class RunsBeside:
     def _figure(self, scenario: Scenario, metric: str) -> float:
         key = _identity(scenario)
         if key not in self._designs:
-            self._designs[key] = inspect(scenario.fabric())
-        value: float | None = self._designs[key][metric]
-        if value is None:
-            raise NotJudgedError(f"the design has no {metric}")
-        return value
+            self._designs[key] = inspect(scenario.fabric(), _book(scenario))
+        return figure_in(self._designs[key], metric)
 
     def _result(self, scenario: Scenario) -> Result:
         key = _identity(scenario)
         if key not in self._results:
             self._results[key] = run(scenario)[0]
         return self._results[key]
+
+
+def figure_in(design: Mapping[str, Any], metric: str) -> float:
+    """Return a figure of a design as `inspect` gives it. Raises NotJudgedError where it has none, or only a part."""
+    section, dot, name = metric.rpartition(".")
+    if dot and section not in design:
+        raise NotJudgedError(f"it needs a book of {section}; name one, as in {section}: example")
+    found = design[section] if dot else design
+    value: float | None = found[name]
+    if value is None:
+        raise NotJudgedError(f"the design has no {name}")
+    share = found[_SHARES[name]] if dot else 1
+    if share < 1:
+        raise NotJudgedError(f"the book knows only {100 * share:.3g} % of the pieces; add the others to it")
+    return value
+
+
+_SHARES: Final = {
+    "price": "priced_share",
+    "price_per_npu": "priced_share",
+    "price_per_GBps": "priced_share",
+    "watts": "watts_share",
+    "mtbf_s": "failures_share",
+}
+"""How much of the pieces each figure of the parts covers: a rule on a part of a machine is none on the machine."""
+
+
+def _book(scenario: Scenario) -> PartsBook | None:
+    """Return the book of parts that a scenario names. Raises InputError, at its place."""
+    if scenario.parts.parts is None:
+        return None
+    faults = FaultList()
+    with faults.at("parts"):
+        return load_parts(_named(scenario.parts.parts, scenario.base))
+    raise scenario.document.locate(InputError(faults.faults))
 
 
 def _identity(scenario: Scenario) -> str:

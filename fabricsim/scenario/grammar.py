@@ -225,6 +225,9 @@ class ScenarioPart(Part):
     topology: Annotated[
         Any, BeforeValidator(checked(_topology)), WithJsonSchema({"type": ["string", "object"]})
     ] = Field(description="a shipped name, a file, or {shape: ring, size: 8, link: {…}}")
+    parts: Name | None = Field(
+        None, description="a book of prices and powers, for rules such as topology.cost"
+    )
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     engine: Literal["auto", "packet", "flow"] = "auto"
     kernel: Literal["auto", "simpy", "numpy", "numba"] = "auto"

@@ -86,6 +86,49 @@ def test_points_of_a_sweep_meet_their_like(tmp_path: Path) -> None:
     assert "other.yaml has no point like point 1" in verdict.why
 
 
+BOOK = """schema: fabricsim.parts/1
+unit: EUR
+devices:
+  npu: {price: 1000, watts: 500, evidence: {price: &e {confidence: assumed, source: a test}, watts: *e}}
+switches:
+  chip: {price: 300, evidence: {price: *e}}
+links:
+  cable: {price: 5, evidence: {price: *e}}
+"""
+MACHINE = """schema: fabricsim.topology/1
+name: box
+device: {ports: 3}
+switches: {chip: {ports: 4}}
+links: {cable: {bandwidth: 50 GB/s, latency: 0 ns, medium: copper}}
+levels: [{name: box, members: 4, rule: switched, planes: 3, switch: chip, link: cable}]
+evidence: {levels: &e {confidence: assumed, source: made for a test}, device: *e, switches: *e, links: *e}
+"""
+BOX = HEAD.replace("{shape: ring, size: 4, link: {bandwidth: 50 GB/s, latency: 0 ns}}", "box.yaml")
+
+
+def test_rules_of_cost(tmp_path: Path) -> None:
+    (tmp_path / "book.yaml").write_text(BOOK)
+    (tmp_path / "box.yaml").write_text(MACHINE)
+    head = BOX + "parts: book.yaml\n"
+    price = 4 * 1000 + 3 * 300 + 12 * 5
+    assert verdict_of(tmp_path, f"topology.cost: '== {price}'", head).ok
+    assert verdict_of(tmp_path, f"topology.cost_per_npu: '== {price / 4}'", head).ok
+    # minimal routing takes one of the three planes of 50 GB/s, spray takes all
+    assert verdict_of(tmp_path, f"topology.cost_per_GBps: '== {price / (4 * 50)}'", head).ok
+    (tmp_path / "box.yaml").write_text(MACHINE + "routing: {policy: spray}\n")
+    assert verdict_of(tmp_path, f"topology.cost_per_GBps: '== {price / (4 * 150)}'", head).ok
+    verdict = verdict_of(tmp_path, "topology.cost: '<= 4000'", head)
+    assert (verdict.ok, verdict.why) == (False, "is 4,960, 24 % above the limit")
+    # watts of chips and cables are not in the book, so a rule on them is on a part of the machine
+    assert (
+        "the book knows only 21.1 % of the pieces"
+        in verdict_of(tmp_path, "topology.watts: '<= 1e9'", head).why
+    )
+    assert "name one, as in parts: example" in verdict_of(tmp_path, "topology.cost: '<= 1e9'", BOX).why
+    with pytest.raises(InputError, match=r"x\.yaml:7: parts: .*no parts book 'bock' ships"):
+        verdict_of(tmp_path, "topology.cost: '<= 1'", BOX + "parts: bock\n")
+
+
 def test_rules_of_the_design(tmp_path: Path) -> None:
     # a ring of four: two hops across, two links of 50 GB/s cut by halving, two links up from each NPU
     assert verdict_of(tmp_path, "topology.diameter: '== 2'").ok
