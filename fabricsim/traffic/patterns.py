@@ -92,7 +92,8 @@ def uniform(draw: Draw) -> tuple[Round, ...]:
 def _exponential(draw: Draw, count: int) -> IntArray:
     """Return sizes with the mean `size` and an exponential distribution, in whole bytes, at least one."""
     share = -np.log(1 - draw.random("sizes").random(count))
-    return np.maximum(1, np.rint(draw.size * share)).astype(np.int64)
+    sizes: IntArray = np.maximum(1, np.rint(draw.size * share)).astype(np.int64)
+    return sizes
 
 
 SIZES: Final[Mapping[str, Callable[[Draw, int], IntArray]]] = {
