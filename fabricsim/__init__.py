@@ -115,6 +115,9 @@ __all__ = sorted([*_MODULE, "__version__"])
 
 lend("Result", "plot", "fabricsim.report.plot:Plot")
 lend("Result", "_repr_html_", "fabricsim.report.html:repr_html")
+lend("Result", "explain", "fabricsim.explanation:explainer")
+lend("Explanation", "text", "fabricsim.report.explanation_tables:explanation_text")
+lend("Explanation", "_repr_html_", "fabricsim.report.html:explanation_html")
 lend("Scenario", "run", "fabricsim.run:runner")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA: Final = "fabricsim.result/1"
-TABLES: Final = ("flows", "links", "rounds", "timeline")
+TABLES: Final = ("flows", "links", "rounds", "timeline", "path")
 
 METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "completion_time_s": ("s", "last delivery minus first start"),
@@ -134,6 +134,23 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "delivered_bytes": ("B", "payload delivered in the interval"),
         "throughput_Bps": ("B/s", "delivered bytes over the interval's length"),
     },
+    "path": {
+        "operation": ("", "name of the workload entry"),
+        "round": ("", "round of the operation, from 0"),
+        "src": ("", "sending rank, or the one that computes; -1 for all, at a barrier"),
+        "dst": ("", "receiving rank; the same where nothing is sent"),
+        "bytes": ("B", "payload; 0 where nothing is sent"),
+        "until": ("", "until it is `delivered` or `sent`; `stated` for a time that the workload states"),
+        "start_s": ("s", "when its rank entered the round: when the piece before ends"),
+        "end_s": ("s", "when what comes next could go on"),
+        "level": ("", "level of the topology whose links take most of it"),
+        "transmit_s": ("s", "what its packets take to transmit by themselves"),
+        "latency_s": ("s", "latency of links, and delay of nodes passed through"),
+        "waiting_s": ("s", "the rest: behind other packets, for credits, for a part that was down"),
+        "overhead_s": ("s", "overheads of the endpoints, and the time to add up what arrived"),
+        "stated_s": ("s", "starts, computations and releases that the workload states"),
+        "count": ("", "rounds the row stands for, where those that repeat share a row"),
+    },
 }
 """Unit and meaning of each column of each table."""
 
@@ -197,6 +214,8 @@ class Result:
     cost: Mapping[str, float] = field(default_factory=dict)
     plan: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    explanation: Mapping[str, Any] = field(default_factory=dict)
+    """Why it took so long, as plain data; `explain()` reads it. Empty where it was not worked out."""
 
     @cached_property
     def flows(self) -> pd.DataFrame:
@@ -260,6 +279,7 @@ class Result:
             "operations": [operation.as_dict() for operation in self.operations],
             "notes": list(self.notes),
             "plan": dict(self.plan),
+            "explanation": dict(self.explanation),
             "provenance": dict(self.provenance),
             "cost": dict(self.cost),
         }
@@ -305,7 +325,11 @@ def _from_dict(data: Mapping[str, Any], path: Path) -> Result:
     tables = {name: read_csv(path / f"{name}.csv") for name in TABLES if (path / f"{name}.csv").exists()}
     keys = ("name", "engine", "kernel", "seed", "metrics", "digest", "provenance", "cost", "plan")
     return Result(
-        operations=operations, tables=tables, notes=tuple(data["notes"]), **{key: data[key] for key in keys}
+        operations=operations,
+        tables=tables,
+        notes=tuple(data["notes"]),
+        explanation=data.get("explanation", {}),  # folders of earlier versions have none
+        **{key: data[key] for key in keys},
     )
 
 

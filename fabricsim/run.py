@@ -10,7 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from functools import cache, lru_cache
 from importlib.metadata import version
 from typing import Any
@@ -27,8 +27,10 @@ from fabricsim.engines.choice import engine_for
 from fabricsim.engines.flow.engine import solver_for
 from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError, UsageError, close_match
+from fabricsim.explanation import MOST_MESSAGES, explained, what_if
 from fabricsim.fabric import Fabric
-from fabricsim.failures import Failure, Failures, compile_failures
+from fabricsim.failures import Failure, compile_failures
+from fabricsim.job import Job
 from fabricsim.model import Model
 from fabricsim.result import Result, digest_of
 from fabricsim.routing import Routes, Routing, default_routing, relaying
@@ -39,26 +41,6 @@ from fabricsim.units import parse_time
 from fabricsim.version import __version__
 
 Workload = Schedule | Operation | Collective | Pattern
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """Everything an engine needs, decided: what a scenario comes down to."""
-
-    name: str
-    fabric: Fabric
-    schedule: Schedule
-    routing: Routing
-    model: Model
-    failures: Failures
-    seed: int
-    engine: str
-    kernel: str
-    why: str
-    """Why this engine."""
-    quantum: float = 0.0
-    verified: bool = False
-    """Of the flow engine: the least time between two solutions [s], and whether each one is checked."""
 
 
 @lru_cache(maxsize=1)
@@ -104,10 +86,11 @@ def known_kernel(name: str, engine: str) -> str:
     return name
 
 
-def execute(job: Job, watch: Watch | None = None) -> Result:
+def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> Result:
     """Run one job and return its Result, with its plan, its cost and the versions it ran on.
 
-    watch is told how far a packet run is.
+    watch is told how far a packet run is. explain: whether the result also says what faster links would give, which
+    takes a run for each, and its critical path however many messages there are.
     """
     wall, cpu = time.perf_counter(), time.process_time()
     result = ENGINES[job.engine](
@@ -128,8 +111,11 @@ def execute(job: Job, watch: Watch | None = None) -> Result:
     }
     made = {**versions(), "topology": design_of(job.fabric)}
     planned = plan(job)
+    result = replace(result, name=job.name, plan=planned, cost=cost, provenance=made)
+    if explain or result.metrics["messages"] + result.metrics.get("packets", 0) <= MOST_MESSAGES:
+        result = explained(job, result, _paths(job) if job.engine == "packet" else None)
     _paths.cache_clear()
-    return replace(result, name=job.name, plan=planned, cost=cost, provenance=made)
+    return what_if(job, result, execute) if explain else result
 
 
 def _own_options(job: Job, watch: Watch | None) -> dict[str, Any]:
@@ -147,13 +133,14 @@ def run(
     verified: bool = False,
     watch: Watch | None = None,
     announce: Callable[[Mapping[str, Any]], None] | None = None,
+    explain: bool = False,
 ) -> list[Result]:
     """Run a scenario, every point of its sweep in order, and return the Results.
 
     progress is called with (points done, points in all) before each point and at the end. Raises BudgetError before
     the first simulation if the estimate is over the budget. verified: whether each solution of the flow engine is
     checked by its bottlenecks. watch is told how far each packet run is;
-    announce gets the plan of each before it begins.
+    announce gets the plan of each before it begins. explain: as for `execute`.
     """
     points = scenario.points()
     jobs = [
@@ -170,7 +157,7 @@ def run(
         try:
             if announce:
                 announce(plan(job))
-            result = execute(job, watch)
+            result = execute(job, watch, explain=explain)
             if point.parts.cross_check and job.engine == "flow":
                 result = cross_checked(result, point, job.fabric, _on)
         except InputError as error:  # what only shows with the routes at hand
@@ -213,13 +200,15 @@ def simulate(
     seed: int = 0,
     quantum: str = "0 s",
     verified: bool = False,
+    explain: bool = False,
 ) -> Result:
     """Return the Result of one workload on one fabric.
 
     workload: a Schedule, or collectives and patterns such as `all_reduce("256 MiB")`, which then use all ranks
     unless they name some. routing and model default to what the topology states. quantum, verified: of the flow engine,
-    the least time between two solutions, and whether each is checked by its bottlenecks. Raises InputError for a
-    workload that does not fit, StallError if the simulation cannot finish.
+    the least time between two solutions, and whether each is checked by its bottlenecks. explain: whether the result's
+    `explain()` also tells what faster links would give, which takes a run for each. Raises InputError for a workload
+    that does not fit, StallError if the simulation cannot finish.
     """
     if isinstance(routing, str):
         routing = Routing(routing)
@@ -240,7 +229,7 @@ def simulate(
         quantum=parse_time(quantum),
         verified=verified,
     )
-    return execute(job)
+    return execute(job, explain=explain)
 
 
 def schedule_of(fabric: Fabric, workload: Workload | Sequence[Workload], seed: int) -> Schedule:

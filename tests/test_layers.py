@@ -24,7 +24,7 @@ ROWS = [
     {"collectives", "traffic", "routing", "failures", "expectations"},
     {"theory", "engines", "reliability"},
     {"scenario"},
-    {"run", "cross_check", "budget", "inspection", "sweeps"},
+    {"run", "job", "explanation", "cross_check", "budget", "inspection", "sweeps"},
     {"report", "regression", "formats", "designs"},
     {"cli", "pytest_plugin"},
 ]

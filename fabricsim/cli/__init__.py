@@ -13,6 +13,7 @@ import typer
 
 from fabricsim.cli.checks import check
 from fabricsim.cli.exchange import compare, convert
+from fabricsim.cli.explanations import explain
 from fabricsim.cli.lists import list_things, schema
 from fabricsim.cli.runs import report, run
 from fabricsim.cli.sensitivities import sensitivity
@@ -44,6 +45,7 @@ for _name, _command in (
     ("run", run),
     ("check", check),
     ("sweep", sweep),
+    ("explain", explain),
     ("sensitivity", sensitivity),
     ("inspect", inspect),
     ("diff", diff),

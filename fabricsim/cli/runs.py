@@ -45,7 +45,7 @@ def run(
     force: Force = False,
 ) -> None:
     """Run a scenario, judge its expectations, and write a report with -o."""
-    scenario = _scenario(file, settings or [], seed, engine, kernel)
+    scenario = read_scenario(file, settings or [], seed, engine, kernel)
     if dry_run:
         _print_plan(scenario, as_json=as_json)
         return
@@ -111,9 +111,10 @@ def report(
     print(redraw(folder))
 
 
-def _scenario(
+def read_scenario(
     file: str, settings: Sequence[str], seed: int | None, engine: str | None, kernel: str | None
 ) -> Scenario:
+    """Return the scenario of a file, with what the command line changes in it."""
     from fabricsim.scenario import load_scenario
 
     options = {"seed": seed, "engine": engine, "kernel": kernel}

@@ -14,7 +14,7 @@ from typing import Final
 
 from fabricsim.errors import UsageError
 from fabricsim.expectations import Expectation
-from fabricsim.fabric import Evidence, Fabric
+from fabricsim.fabric import Evidence, Fabric, rescaled
 from fabricsim.regression.verdicts import Verdict, judge
 from fabricsim.result import Result
 from fabricsim.run import execute, job_of
@@ -194,14 +194,7 @@ _LINK_FIELDS: Final = {
 
 
 def _with_link(name: str, field: str, fabric: Fabric, factor: float) -> Fabric:
-    links = []
-    for link in fabric.links:
-        if link.name == name and field == "latency":
-            link = replace(link, latency=link.latency * factor)
-        elif link.name == name:
-            link = replace(link, bandwidth=max(1, round(link.bandwidth * factor)))
-        links.append(link)
-    return replace(fabric, links=tuple(links))
+    return rescaled(fabric, name, **{field: factor})
 
 
 def _with_delay(name: str, fabric: Fabric, factor: float) -> Fabric:

@@ -3,6 +3,7 @@
 from fabricsim.fabric.fabric import Fabric
 from fabricsim.fabric.graphs import MAX_GRAPH_NODES
 from fabricsim.fabric.parts import KINDS, MEDIA, About, Device, Evidence, IntArray, LevelInfo, Link, NodeGroup
+from fabricsim.fabric.rescaled import rescaled
 
 __all__ = [
     "KINDS",
@@ -16,4 +17,5 @@ __all__ = [
     "LevelInfo",
     "Link",
     "NodeGroup",
+    "rescaled",
 ]

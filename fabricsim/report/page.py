@@ -7,7 +7,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from fabricsim.explanation import explanation_in
 from fabricsim.report import markup, tables
+from fabricsim.report.explanation_tables import explanation_tables
 from fabricsim.report.figures import COLOURS, GRID, INK, MUTED, draw_all
 from fabricsim.report.images import svg_text
 from fabricsim.report.nccl import nccl_table
@@ -47,7 +49,8 @@ def page_html(results: Result | Sequence[Result], verdict: Sequence[Judged] | No
     """
     points = [results] if isinstance(results, Result) else list(results)
     parts = (
-        _head(points), _verdict(verdict), _tiles(points), _figures(points), _tables(points),
+        _head(points), _verdict(verdict), _tiles(points), _figures(points),
+        _explanation(points[-1]), _tables(points),
         _plan(points[-1]), _provenance(points[-1]), _notes(points), _foot(points[-1]),
     )  # fmt: skip
     title = markup.text(points[0].name, 80).replace("<bdi>", "").replace("</bdi>", "")
@@ -119,6 +122,17 @@ def _of_last(points: Sequence[Result]) -> str:
         f"Bandwidth is over all points; what concerns one run is of the last, point {last}. "
         "Each point has a folder of its own, and a report of that folder shows the same for it."
     )
+
+
+def _explanation(result: Result) -> str:
+    if not result.explanation:
+        return ""
+    found = explanation_in(result)
+    notes = "".join(f'<p class="note">{markup.text(note, 400)}</p>' for note in found.left_out)
+    shown = "".join(
+        f"<section>{markup.table(one)}</section>" for one in explanation_tables(found) if one.rows
+    )
+    return f"<h2>Why it takes this long</h2><p>{markup.text(found.headline, 400)}</p>{shown}{notes}"
 
 
 def _tables(points: Sequence[Result]) -> str:

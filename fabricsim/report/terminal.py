@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from fabricsim.explanation import Explanation
 from fabricsim.report import inspection_tables, tables
+from fabricsim.report.explanation_tables import explanation_tables
 from fabricsim.report.names import plain
 from fabricsim.report.nccl import nccl_table
 from fabricsim.report.verdicts import Judged, reason
@@ -41,6 +43,14 @@ def print_result(
         _line(console, f"{sign:<4} {plain(entry.text)}: {plain(reason(entry))}", style)
     for index, point in enumerate(points):
         _line(console, (f"point {index}: " if len(points) > 1 else "") + _origin(point))
+
+
+def print_explanation(found: Explanation, console: Console) -> None:
+    """Print why a run took as long as it did: one sentence, then the tables, then what could not be said."""
+    _line(console, f"{plain(found.name)}: {plain(found.headline)}", "bold")
+    print_tables(explanation_tables(found), console)
+    for text in found.left_out:
+        _line(console, f"note: {plain(text)}", "dim")
 
 
 def print_tables(content: Sequence[tables.TextTable], console: Console) -> None:
