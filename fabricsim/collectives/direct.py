@@ -7,15 +7,11 @@ first choice of many senders.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Final
 
 import numpy as np
 
 from fabricsim.collectives.move import FirstByte, Move, every
-from fabricsim.schedule import EveryPair, IntArray, Round
-
-MANY: Final = 1024
-"""Positions from which on the messages between all pairs are listed only where somebody looks at them."""
+from fabricsim.schedule import MANY, EveryPair, IntArray, Round, every_pair
 
 
 class EveryMove(Move):
@@ -32,12 +28,12 @@ class EveryMove(Move):
     @cached_property
     def src(self) -> IntArray:
         """(messages,) sending positions."""
-        return _pairs(self.positions)[0]
+        return every_pair(self.positions)[0]
 
     @cached_property
     def dst(self) -> IntArray:
         """(messages,) receiving positions."""
-        return _pairs(self.positions)[1]
+        return every_pair(self.positions)[1]
 
     @property
     def first(self) -> FirstByte:
@@ -49,20 +45,15 @@ class EveryMove(Move):
         return EveryPair(ranks, self.total // self.positions)
 
 
-def _pairs(n: int) -> tuple[IntArray, IntArray]:
-    src = np.tile(np.arange(n), n - 1)
-    return src, (src + np.repeat(np.arange(1, n), n)) % n
-
-
 def all_gather(n: int, size: int) -> tuple[Move, ...]:
     """Return one round: each position sends its block to all others."""
-    src, dst = _pairs(n)
+    src, dst = every_pair(n)
     return (Move(src, dst, size // n, every(src * (size // n))),)
 
 
 def reduce_scatter(n: int, size: int) -> tuple[Move, ...]:
     """Return one round: each position sends every other one that one's block, to be added."""
-    src, dst = _pairs(n)
+    src, dst = every_pair(n)
     return (Move(src, dst, size // n, every(dst * (size // n)), reduce=True),)
 
 
@@ -75,7 +66,7 @@ def all_to_all(n: int, size: int) -> tuple[Move, ...]:
     """Return one round: each position sends every other one the block meant for it."""
     if n >= MANY:
         return (EveryMove(n, size),)
-    src, dst = _pairs(n)
+    src, dst = every_pair(n)
     return (Move(src, dst, size // n, every(src * size + dst * (size // n))),)
 
 
@@ -115,7 +106,7 @@ def all_to_all_v(n: int, size: int, *, matrix: IntArray) -> tuple[Move, ...]:
 
     Bytes are counted in all positions' buffers one after the other, each of `size` bytes, its blocks in order.
     """
-    src, dst = _pairs(n)
+    src, dst = every_pair(n)
     return (_sent(src, dst, size, matrix),)
 
 

@@ -14,10 +14,11 @@ from math import prod
 
 import numpy as np
 
+import fabricsim.collectives.direct as direct
 from fabricsim.collectives.move import GRAIN, FirstByte, Move, Parts
 from fabricsim.collectives.pipeline import cut
 from fabricsim.errors import Fault, InputError
-from fabricsim.schedule import IntArray
+from fabricsim.schedule import MANY, IntArray, Lines, Round, every_pair
 
 LineMoves = Callable[[int, int], tuple[Move, ...]]
 
@@ -97,19 +98,73 @@ def along(
     line position, the same number by default.
     """
     order = np.arange(grid.sides[dim]) if seat is None else seat
-    lines, spread = grid.lines(dim)[:, order], grid.span(free)
-    unit = len(spread) * share.size
+    unit = len(grid.span(free)) * share.size
     return tuple(
-        _lifted(move, lines, _scattered(grid, dim, move, share, free, order, unit))
+        _lifted(grid, dim, move, order, _scattered(grid, dim, move, share, free, order, unit))
         for move in line(grid.sides[dim], grid.sides[dim] * unit)
     )
 
 
-def _lifted(move: Move, lines: IntArray, first: FirstByte) -> Move:
+class LineMove(Move):
+    """The move of one line done along all lines of a dimension, with columns that are made when asked for."""
+
+    def __init__(self, lines: Lines, first: FirstByte) -> None:
+        given = {"size": lines.block, "repeat": lines.repeat, "reduce": lines.reduce, "meetings": None}
+        for name, value in {**given, "lines": lines, "first": first}.items():
+            object.__setattr__(self, name, value)
+
+    lines: Lines
+
+    @property
+    def src(self) -> IntArray:
+        """(messages,) sending positions."""
+        return self.lines.src
+
+    @property
+    def dst(self) -> IntArray:
+        """(messages,) receiving positions."""
+        return self.lines.dst
+
+    def again(self, repeat: int, past: int) -> Move:
+        """Return `repeat` passes of the move, from pass `past` on."""
+        return LineMove(self.lines.repeated(repeat), lambda number: self.first(number + past))
+
+    def round(self, ranks: IntArray) -> Round:
+        """Return the messages as a round, position p being rank ranks[p]."""
+        return self.lines.over(ranks)
+
+
+def _lifted(grid: Grid, dim: int, move: Move, seat: IntArray, first: FirstByte) -> Move:
     """Return a move of one line as a move of all, row k of every line before row k + 1."""
+    if grid.n >= MANY:
+        return LineMove(_as_lines(grid, dim, move, seat), first)
+    lines = grid.lines(dim)[:, seat]
     src, dst = lines[:, move.src].T.reshape(-1), lines[:, move.dst].T.reshape(-1)
-    # a line algorithm on whole blocks gives all messages of a round the same size and kind
-    return replace(move, src=src, dst=dst, size=int(np.max(move.size)), first=first)
+    return replace(move, src=src, dst=dst, size=_bytes(move), first=first)
+
+
+def _as_lines(grid: Grid, dim: int, move: Move, seat: IntArray) -> Lines:
+    """Return a move of one line as a round of positions."""
+    side = grid.sides[dim]
+    between = None
+    if not isinstance(move, direct.EveryMove):
+        ends = seat[move.src], seat[move.dst]
+        if not all(map(np.array_equal, ends, every_pair(side))):
+            between = ends
+    return Lines(
+        np.arange(grid.n),
+        _bytes(move),
+        side,
+        grid.strides[dim],
+        between,
+        move.repeat,
+        bool(np.all(move.reduce)),
+    )
+
+
+def _bytes(move: Move) -> int:
+    """Return the size of all messages: a line algorithm on whole blocks gives them one size, and one kind."""
+    return int(np.max(move.size))
 
 
 def _scattered(
@@ -138,13 +193,14 @@ def exchange_along(
     done: the dimensions in which everything is there already. Each message carries the blocks of all origins that
     differ from its sender in those, for all places that have the receiver's coordinate in this one.
     """
-    lines = grid.lines(dim)
+    seat = np.arange(grid.sides[dim])
     others = [other for other in range(len(grid.sides)) if other != dim and other not in done]
     origins, goals = grid.span(done), grid.span(others)
     unit = len(origins) * len(goals) * share.size
 
-    def scattered(src: IntArray, dst: IntArray) -> FirstByte:
+    def scattered(move: Move) -> FirstByte:
         def first(number: int) -> Parts:
+            src, dst = (grid.lines(dim)[:, ends].T.reshape(-1) for ends in (move.src, move.dst))
             origin = grid.without(src, done)[:, None, None] + origins[:, None]
             goal = grid.without(dst, others)[:, None, None] + goals
             parts = (origin * grid.n + goal) * share.block + share.first
@@ -153,8 +209,8 @@ def exchange_along(
 
         return first
 
-    lifted = (_lifted(move, lines, move.first) for move in line(grid.sides[dim], grid.sides[dim] * unit))
-    return tuple(replace(move, first=scattered(move.src, move.dst)) for move in lifted)
+    moves = line(grid.sides[dim], grid.sides[dim] * unit)
+    return tuple(_lifted(grid, dim, move, seat, scattered(move)) for move in moves)
 
 
 def overlapped(sequences: Sequence[Sequence[Move]], lag: int) -> tuple[Move, ...]:
@@ -179,7 +235,7 @@ def _side_by_side(active: list[tuple[Move, int]], repeat: int) -> Move:
     """Return moves as one, each from a pass of its own on."""
     if len(active) == 1:
         ((move, past),) = active
-        return replace(move, repeat=repeat, first=lambda number: move.first(number + past))
+        return move.again(repeat, past)
 
     def first(number: int) -> Parts:
         found = [move.carried(number + past) for move, past in active]

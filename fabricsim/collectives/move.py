@@ -7,7 +7,7 @@ know which bytes a message holds; a move can say so for any of its passes, and c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -61,6 +61,10 @@ class Move:
         if self.meetings is not None:
             size = np.concatenate([size, self.meetings.size])
         return Parts(np.arange(len(found) + 1), found, size)
+
+    def again(self, repeat: int, past: int) -> Move:
+        """Return `repeat` passes of the move, from pass `past` on."""
+        return replace(self, repeat=repeat, first=lambda number: self.first(number + past))
 
     def round(self, ranks: IntArray) -> Round:
         """Return the messages as a Round, position p being rank ranks[p]."""

@@ -32,11 +32,4 @@ def packets_of(operation: Operation, model: Model) -> int:
     """Return how many packets an operation's ranks send; counted round by round, repeats not expanded."""
     if operation.graph is not None:
         return int((-(-operation.graph.size // model.mtu)).sum())
-    return sum(
-        r.repeat
-        * int(
-            (-(-r.size // model.mtu)).sum()
-            + (0 if r.meetings is None else (-(-r.meetings.legs.size // model.mtu)).sum())
-        )
-        for r in operation.rounds
-    )
+    return sum(r.repeat * r.packets(model.mtu) for r in operation.rounds)

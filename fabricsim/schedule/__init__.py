@@ -10,15 +10,18 @@ from fabricsim.schedule.columns import IntArray
 from fabricsim.schedule.conversion import as_graph
 from fabricsim.schedule.graph import Graph
 from fabricsim.schedule.lanes import check_lanes
+from fabricsim.schedule.lines import MANY, EveryPair, Lines, every_pair
 from fabricsim.schedule.meetings import Meetings
-from fabricsim.schedule.operation import EveryPair, Operation, Round
+from fabricsim.schedule.operation import Operation, Round
 from fabricsim.schedule.schedule import Messages, Schedule
 from fabricsim.schedule.steps import Steps, expanded
 
 __all__ = [
+    "MANY",
     "EveryPair",
     "Graph",
     "IntArray",
+    "Lines",
     "Meetings",
     "Messages",
     "Operation",
@@ -27,5 +30,6 @@ __all__ = [
     "Steps",
     "as_graph",
     "check_lanes",
+    "every_pair",
     "expanded",
 ]

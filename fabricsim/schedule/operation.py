@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -55,6 +55,16 @@ class Round:
         """How many messages one pass of the round has, legs of meetings included."""
         return len(self.src) + (len(self.meetings.legs.src) if self.meetings else 0)
 
+    def packets(self, mtu: int) -> int:
+        """Return how many packets one pass has, legs of meetings included, each of up to `mtu` payload bytes."""
+        legs = 0 if self.meetings is None else int((-(-self.meetings.legs.size // mtu)).sum())
+        return int((-(-self.size // mtu)).sum()) + legs
+
+    def over(self, ranks: IntArray) -> Round:
+        """Return the same round with ranks[r] in place of rank r."""
+        meetings = self.meetings and self.meetings.over(ranks)
+        return replace(self, src=ranks[self.src], dst=ranks[self.dst], meetings=meetings)
+
     @property
     def reduces(self) -> NDArray[np.bool_]:
         """(messages,) whether its receiver adds each message into what it holds, legs and repeats included."""
@@ -76,63 +86,6 @@ class Round:
         legs = self.meetings.legs
         up = np.where(legs.down, np.stack([legs.dst, legs.src]), np.stack([legs.src, legs.dst]))
         return np.concatenate([plain, up], axis=1)
-
-
-class EveryPair(Round):
-    """A round in which each of some ranks sends `block` bytes to each other one; its columns are made when asked for.
-
-    Row k of all ranks, to those k places on, comes before row k + 1. An engine that knows the ranks are alike need
-    not see the n (n − 1) messages, which take gigabytes for ten thousand ranks.
-    """
-
-    ranks: IntArray
-    block: int
-
-    def __init__(self, ranks: IntArray, block: int) -> None:
-        given = {
-            "ranks": column(ranks),
-            "block": block,
-            "repeat": 1,
-            "reduce": False,
-            "delay": None,
-            "meetings": None,
-        }
-        for name, value in given.items():
-            object.__setattr__(self, name, value)
-
-    @cached_property
-    def src(self) -> IntArray:
-        """(messages,) sending ranks."""
-        return column(np.tile(self.ranks, len(self.ranks) - 1))
-
-    @cached_property
-    def dst(self) -> IntArray:
-        """(messages,) receiving ranks."""
-        n = len(self.ranks)
-        places = (np.tile(np.arange(n), n - 1) + np.repeat(np.arange(1, n), n)) % n
-        return column(self.ranks[places])
-
-    @cached_property
-    def size(self) -> IntArray:
-        """(messages,) payload bytes."""
-        return column(np.full(self.messages, self.block))
-
-    @property
-    def pairs(self) -> IntArray:
-        """(2, many) rows src and dst: the first rank with each other one, both ways, which is enough to see a gap."""
-        others = self.ranks[1:]
-        first = np.full(len(others), self.ranks[0])
-        return np.stack([np.concatenate([first, others]), np.concatenate([others, first])])
-
-    @property
-    def messages(self) -> int:
-        """How many messages there are."""
-        return len(self.ranks) * (len(self.ranks) - 1)
-
-    @property
-    def payload(self) -> int:
-        """How many payload bytes ranks send."""
-        return self.messages * self.block
 
 
 @dataclass(frozen=True, eq=False)

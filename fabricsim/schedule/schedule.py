@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from fabricsim.errors import InputError
 from fabricsim.schedule.columns import IntArray, canonical
-from fabricsim.schedule.operation import EveryPair, Operation, Round
+from fabricsim.schedule.lines import EveryPair, Lines
+from fabricsim.schedule.operation import Operation, Round
 from fabricsim.schedule.rows import PLAIN, rows_of
 
 
@@ -109,6 +110,12 @@ class Schedule:
 def _identity(r: Round) -> Iterator[bytes]:
     if isinstance(r, EveryPair):
         yield f"every pair {r.block}".encode() + canonical(r.ranks)
+        return
+    if isinstance(r, Lines):
+        way = "each" if r.between is None else "some"
+        yield f"lines {way} {r.block} {r.side} {r.stride} {r.repeat} {r.reduce}".encode() + canonical(r.ranks)
+        for members in r.between or ():
+            yield canonical(members)
         return
     mixed = not isinstance(r.reduce, bool)  # the text of a long array leaves its middle out
     yield repr((r.repeat, "mixed" if mixed else r.reduce)).encode()

@@ -13,7 +13,7 @@ from fabricsim.collectives.ranks import NONE, Ranks, checked_ranks
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.random_streams import generator
-from fabricsim.schedule import IntArray, Operation, Round
+from fabricsim.schedule import IntArray, Operation
 from fabricsim.traffic.catalogue import PATTERNS
 from fabricsim.traffic.draw import Choices, Draw, fault
 
@@ -57,13 +57,8 @@ def pattern(
         lambda purpose: generator(seed, f"traffic/{kind}/{name}/{purpose}"),
         lambda purpose: generator(seed, f"traffic/{purpose}"),
     )  # fmt: skip
-    rounds = tuple(_on(r, order) for r in PATTERNS[kind].rounds(draw))
+    rounds = tuple(r.over(order) for r in PATTERNS[kind].rounds(draw))
     return Operation(name, kind, kind, order, rounds, size, size, None, start, tuple(after), barrier)
-
-
-def _on(r: Round, order: IntArray) -> Round:
-    """Return a round of positions as one of ranks."""
-    return replace(r, src=order[r.src], dst=order[r.dst])
 
 
 def _check_kind(kind: str, stated: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.errors import FaultList
-from fabricsim.schedule import IntArray, Round
+from fabricsim.schedule import MANY, IntArray, Lines, Round
 from fabricsim.traffic.draw import MAX_MESSAGES, Draw, fault
 from fabricsim.units import MAX_AMOUNT
 
@@ -70,7 +70,13 @@ def dispatch(draw: Draw) -> tuple[Round, ...]:
 
 def combine(draw: Draw) -> tuple[Round, ...]:
     """Return the way back: what a domain's experts add up to for a token crosses scale-out once."""
-    return tuple(Round(r.dst, r.src, r.size) for r in reversed(dispatch(draw)))
+    return tuple(_back(r) for r in reversed(dispatch(draw)))
+
+
+def _back(r: Round) -> Round:
+    """Return the messages of a round, each from its receiver to its sender."""
+    # on lines everyone has as much for everyone, so there is nothing to turn around
+    return r if isinstance(r, Lines) else Round(r.dst, r.src, r.size)
 
 
 def _experts(draw: Draw) -> Experts:
@@ -132,12 +138,18 @@ def _expected(draw: Draw, x: Experts) -> tuple[Round, ...]:
     up = _bytes(draw, x, x.each, x.tokens * x.domains)
     rounds = []
     if x.domains > 1:
-        src, dst = _peers(x, x.domains, x.inside)
-        rounds.append(Round(src, dst, np.full(len(src), out)))
+        rounds.append(_even(x, x.domains, x.inside, out))
     if x.inside > 1:
-        src, dst = _peers(x, x.inside, 1)
-        rounds.append(Round(src, dst, np.full(len(src), up)))
+        rounds.append(_even(x, x.inside, 1, up))
     return tuple(rounds)
+
+
+def _even(x: Experts, sides: int, stride: int, size: int) -> Round:
+    """Return `size` bytes from everyone to everyone along one coordinate of a group."""
+    if x.n >= MANY:
+        return Lines(np.arange(x.n), size, sides, stride)
+    src, dst = _peers(x, sides, stride)
+    return Round(src, dst, np.full(len(src), size))
 
 
 def _bytes(draw: Draw, x: Experts, held: int, tokens: int) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 import fabricsim as fs
 from fabricsim.collectives import Collective
-from fabricsim.collectives.direct import EveryMove, _pairs
+from fabricsim.collectives.direct import EveryMove
 from fabricsim.engines.flow import classes, engine
 from fabricsim.engines.flow.outcome import Outcome
 from fabricsim.engines.flow.pool import Settings
@@ -17,7 +17,7 @@ from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import compile_failures
 from fabricsim.routing import Routing
-from fabricsim.schedule import EveryPair, Operation, Schedule
+from fabricsim.schedule import EveryPair, Operation, Schedule, every_pair
 from fabricsim.topology import load_topology, resolve
 
 SPRAY = Routing("spray")
@@ -101,7 +101,7 @@ def test_columns_are_made_when_asked_for() -> None:
     (one,) = op.rounds
     assert isinstance(one, EveryPair)
     assert one.messages == 1500 * 1499
-    src, dst = _pairs(1500)
+    src, dst = every_pair(1500)
     assert np.array_equal(one.src, src)
     assert np.array_equal(one.dst, dst)
     assert set(one.size.tolist()) == {16 * 1500}
