@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         send_recv,
         wait_for_all,
     )
+    from fabricsim.designs import solve
     from fabricsim.errors import (
         BudgetError,
         FabricError,
@@ -82,6 +83,7 @@ _HOME = {
         "send_recv",
         "wait_for_all",
     ),
+    "designs": ("solve",),
     "errors": ("BudgetError", "FabricError", "InputError", "SimulationError", "StallError", "UsageError"),
     "fabric": ("Device", "Fabric", "Link"),
     "failures": ("Flap", "GroupDown", "LaneDown", "LinkDegraded", "LinkDown", "NodeDown", "PlaneDown"),

@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 
 from fabricsim.cli.checks import check
+from fabricsim.cli.designs import sensitivity, solve
 from fabricsim.cli.exchange import compare, convert
 from fabricsim.cli.explanations import explain
 from fabricsim.cli.lists import list_things, schema
 from fabricsim.cli.runs import report, run
-from fabricsim.cli.sensitivities import sensitivity
 from fabricsim.cli.sweeps import sweep
 from fabricsim.cli.topologies import diff, inspect
 from fabricsim.errors import FabricError
@@ -47,6 +47,7 @@ for _name, _command in (
     ("sweep", sweep),
     ("explain", explain),
     ("sensitivity", sensitivity),
+    ("solve", solve),
     ("inspect", inspect),
     ("diff", diff),
     ("list", list_things),

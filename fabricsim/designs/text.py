@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from fabricsim.designs.break_even import BreakEven, Probe, Threshold
 from fabricsim.designs.sensitivity import Effect, Sensitivity
 from fabricsim.regression.text import table
 from fabricsim.regression.verdicts import Verdict
+from fabricsim.units import format_bandwidth, format_size, format_time
 
 
 def sensitivity_lines(found: Sensitivity) -> list[str]:
@@ -35,3 +40,57 @@ def _moved(nominal: Verdict, verdict: Verdict) -> str:
     if verdict.actual is None or not nominal.actual:
         return "-"
     return f"{100 * (verdict.actual / nominal.actual - 1):+.3g} %"
+
+
+def solve_lines(found: BreakEven) -> list[str]:
+    """Return where a condition turns, and for each threshold what both sides are like and what binds there."""
+    lines = []
+    for threshold in found.thresholds:
+        lines += [_turn(found, threshold), *(f"  {line}" for line in table(_sides(threshold), _SIDE))]
+    if not found.thresholds:
+        first, last = found.probes[0], found.probes[-1]
+        word = "holds" if first.verdict.ok else "never holds"
+        lines.append(f"{found.condition}: {word} from {found.key} = {shown(first)} to {shown(last)}")
+        lines += [f"  {line}" for line in table([_side(first), _side(last)], _SIDE)]
+    count = len(found.probes)
+    return [
+        *lines,
+        f"{count} values of {found.key} were run, from {shown(found.probes[0])} to {shown(found.probes[-1])}",
+    ]
+
+
+_SIDE = ("value", "verdict", "busiest channels", "utilisation")
+
+
+def _turn(found: BreakEven, threshold: Threshold) -> str:
+    last, first = threshold.below, threshold.above
+    if not threshold.holds_below:
+        return f"{found.condition}: holds from {found.key} = {shown(first)} on, not yet at {shown(last)}"
+    return f"{found.condition}: holds up to {found.key} = {shown(last)}, no longer at {shown(first)}"
+
+
+def _sides(threshold: Threshold) -> list[tuple[str, ...]]:
+    return [_side(threshold.below), _side(threshold.above)]
+
+
+def _side(probe: Probe) -> tuple[str, ...]:
+    name, utilisation = probe.busiest
+    return shown(probe), probe.verdict.why, name, f"{100 * utilisation:.3g} %"
+
+
+def shown(probe: Probe) -> str:
+    """Return a probe's value for people: numbers to six digits, quantities in a fitting unit."""
+    value = probe.value
+    if isinstance(value, str):
+        return next(
+            (show(probe.number) for unit, show in _SHOWN.items() if value.endswith(f" {unit}")), value
+        )
+    return f"{value:.6g}"
+
+
+_SHOWN: Final[Mapping[str, Callable[[float], str]]] = {
+    "ps": lambda number: format_time(number * 1e-12, 6),
+    "B": lambda number: format_size(number, 6),
+    "B/s": lambda number: format_bandwidth(number, 6),
+}
+"""How quantities are shown, by the unit that a range writes them in."""

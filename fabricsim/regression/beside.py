@@ -19,8 +19,11 @@ from fabricsim.scenario import Scenario, load_scenario
 class RunsBeside:
     """Looks at the designs of a scenario's points, and makes the runs that its ratios are to, each once."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        """Find the scenarios that ratios are to. Raises InputError for what is no scenario, at its place."""
+    def __init__(self, scenario: Scenario, results: dict[str, Result] | None = None) -> None:
+        """Find the scenarios that ratios are to. Raises InputError for what is no scenario, at its place.
+
+        results: the runs made so far, where others have compared with the same ones.
+        """
         self._points = scenario.points()
         self._others = {
             (index, expectation.key): _other(scenario, point, expectation.of, expectation)
@@ -28,7 +31,7 @@ class RunsBeside:
             if expectation.of and not expectation.of.is_same_run
             for index, point in enumerate(self._points)
         }
-        self._results: dict[str, Result] = {}  # by what runs: two ratios to one run need it once
+        self._results = {} if results is None else results  # by what runs: two ratios to one run need it once
         self._designs: dict[str, Mapping[str, Any]] = {}
         for point in self._points:
             _book(point)  # one that cannot be read is said before the first run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fabricsim.scenario.files import json_schema, load_scenario, parse_scenario, shipped_scenarios
+from fabricsim.scenario.paths import find
 from fabricsim.scenario.scenario import Scenario
 
-__all__ = ["Scenario", "json_schema", "load_scenario", "parse_scenario", "shipped_scenarios"]
+__all__ = ["Scenario", "find", "json_schema", "load_scenario", "parse_scenario", "shipped_scenarios"]

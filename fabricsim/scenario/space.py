@@ -226,20 +226,32 @@ class Range:
 def parse_range(entry: object) -> Range:
     """Return the range that `A .. B` or {from, to, scale} states. Raises InputError."""
     low, high, scale = _ends(entry)
+    ends, write = _of_one_kind(low, high)
+    if ends[0] >= ends[1]:
+        raise InputError(f"the range from {ends[0]} to {ends[1]} is empty", "the smaller end comes first")
+    if scale == "log" and ends[0] <= 0:
+        right = "start above 0, or leave scale out"
+        raise InputError(f"a logarithmic range cannot start at {ends[0]}", right)
+    return Range(ends[0], ends[1], scale == "log", write)
+
+
+def range_around(value: object, factor: int) -> Range:
+    """Return the range from a value over `factor` to the value times it. Raises InputError where it is not above 0."""
+    (number, _), write = _of_one_kind(value, value)
+    if number <= 0:
+        raise InputError(f"there is no range around {shown(value)}", _RIGHT)
+    if isinstance(number, int):
+        return Range(max(1, number // factor), number * factor, True, write)
+    return Range(number / factor, number * factor, True, write)
+
+
+def _of_one_kind(low: object, high: object) -> tuple[list[Any], Callable[[Any], Any]]:
+    """Return two values as numbers, and how a number between them is written."""
     for parse, write in _KINDS:
         ends = [_number(parse, end) for end in (low, high)]
         if None not in ends:
-            return _range(ends, scale, write)
+            return ends, write
     raise InputError(f"{shown(low)} and {shown(high)} are no two of one kind", _RIGHT)
-
-
-def _range(ends: Sequence[Any], scale: str, write: Callable[[Any], Any]) -> Range:
-    low, high = ends
-    if low >= high:
-        raise InputError(f"the range from {low} to {high} is empty", "the smaller end comes first")
-    if scale == "log" and low <= 0:
-        raise InputError(f"a logarithmic range cannot start at {low}", "start above 0, or leave scale out")
-    return Range(low, high, scale == "log", write)
 
 
 def _ends(entry: object) -> tuple[object, object, str]:

@@ -1,18 +1,21 @@
 """Topologies: machines composed level by level from small graphs, textbook shapes, and graph files."""
 
 from fabricsim.topology.loader import (
+    as_written,
     check_spec,
     json_schema,
     load_topology,
     resolve,
     shipped,
     shipped_machines,
+    stated_parameters,
 )
 from fabricsim.topology.parameters import parse_settings
 from fabricsim.topology.shapes import SHAPES
 
 __all__ = [
     "SHAPES",
+    "as_written",
     "check_spec",
     "json_schema",
     "load_topology",
@@ -20,4 +23,5 @@ __all__ = [
     "resolve",
     "shipped",
     "shipped_machines",
+    "stated_parameters",
 ]

@@ -254,12 +254,16 @@ def _header(path: Path, key: str, otherwise: Any) -> Any:
     return read_document(path).value.get(key, otherwise)
 
 
+def as_written(name_or_path: str | Path) -> Mapping[str, Any]:
+    """Return what the file of a shipped topology, or a file, says, unread; nothing for a graph."""
+    path = Path(name_or_path) if _is_path(name_or_path) else _shipped_file(str(name_or_path))
+    value = {} if path.suffix.lower() == ".graphml" else read_document(path).value
+    return value if isinstance(value, Mapping) else {}
+
+
 def stated_parameters(name_or_path: str | Path) -> dict[str, Any]:
     """Return the parameters of a shipped topology or of a file, as it states them; none of a graph."""
-    path = Path(name_or_path) if _is_path(name_or_path) else _shipped_file(str(name_or_path))
-    if path.suffix.lower() == ".graphml":
-        return {}
-    parameters = _header(path, "parameters", {})
+    parameters = as_written(name_or_path).get("parameters", {})
     return dict(parameters) if isinstance(parameters, Mapping) else {}
 
 
