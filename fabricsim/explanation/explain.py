@@ -18,7 +18,7 @@ from fabricsim.job import Job
 from fabricsim.result import Result, Table
 from fabricsim.routing import Routes
 
-MOST_MESSAGES: Final = 20_000
+MOST_MESSAGES: Final = 300_000
 """Messages and packets up to which every run is explained; more are where it is asked for."""
 MOST_ROUNDS: Final = 200
 

@@ -40,7 +40,7 @@ def table(content: TextTable) -> str:
     note = "".join(f'<p class="note">{text(line)}</p>' for line in notes if line)
     caption = f"<caption>{text(content.title)}</caption>"
     inner = f"{caption}<thead>{row(content.head, 'th', numbers)}</thead><tbody>{body}</tbody>"
-    return f'<div class="wide"><table>{inner}</table></div>{note}'
+    return f'<div class="wide"><table class="data">{inner}</table></div>{note}'
 
 
 def row(cells: Sequence[str], tag: str = "td", numbers: Sequence[bool] = ()) -> str:

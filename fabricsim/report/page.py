@@ -25,6 +25,8 @@ _TILES: Final[Mapping[str, str]] = {
     "latency_p99_s": "message latency, p99",
     "link_utilization_max": "busiest link",
 }
+_CHANNELS: Final = 40
+"""Channels that the page lists, busiest first."""
 # white is the edge of markers, so it is the paper's colour
 _SCHEME: Final[Mapping[str, str]] = {
     INK: "--ink", MUTED: "--muted", GRID: "--rule", "#ffffff": "--paper",
@@ -54,13 +56,16 @@ def page_html(results: Result | Sequence[Result], verdict: Sequence[Judged] | No
         _plan(points[-1]), _provenance(points[-1]), _notes(points), _foot(points[-1]),
     )  # fmt: skip
     title = markup.text(points[0].name, 80).replace("<bdi>", "").replace("</bdi>", "")
-    style = files("fabricsim.report").joinpath("page.css").read_text(encoding="utf-8")
+    style, script = (
+        files("fabricsim.report").joinpath(name).read_text(encoding="utf-8")
+        for name in ("page.css", "page.js")
+    )
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title} · fabricsim</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in parts if part)
-        + "\n</main>\n</body>\n</html>\n"
+        + f"\n</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
 
 
@@ -144,7 +149,7 @@ def _tables(points: Sequence[Result]) -> str:
         markup.table(tables.operations_table(last)),
         markup.table(tables.metrics_table(last)),
         markup.table(tables.levels_table(last)),
-        markup.table(tables.channels_table(last)),
+        markup.table(tables.channels_table(last, _CHANNELS)),
         markup.table(tables.cost_table(last)),
     ]
     return "<h2>Tables</h2>" + "".join(f"<section>{part}</section>" for part in parts if part)

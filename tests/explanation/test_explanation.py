@@ -7,6 +7,7 @@ import pytest
 
 import fabricsim as fs
 import fabricsim.engines.flow.progress
+import fabricsim.run
 from fabricsim.errors import UsageError
 from fabricsim.report.explanation_tables import explanation_tables
 from fabricsim.report.page import page_html
@@ -164,9 +165,10 @@ def test_it_is_saved_and_shown(tmp_path) -> None:
     )
 
 
-def test_a_large_run_is_explained_when_it_is_asked_for() -> None:
-    fabric = shape(shape="star", size=32)
-    workload = fs.all_to_all("4 MiB", algorithm="direct")
+def test_a_large_run_is_explained_when_it_is_asked_for(monkeypatch) -> None:
+    fabric = shape(shape="star", size=8)
+    workload = fs.all_to_all("1 MiB", algorithm="direct")
+    monkeypatch.setattr(fabricsim.run, "MOST_MESSAGES", 100)
     plain = fs.simulate(fabric, workload)
     with pytest.raises(UsageError, match="explain=True"):
         plain.explain()

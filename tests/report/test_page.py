@@ -1,6 +1,7 @@
 import re
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,10 @@ class Plain:
 
 
 def assert_self_contained(page: str) -> None:
+    # the one script is the page's own, as it ships
+    own = files("fabricsim.report").joinpath("page.js").read_text(encoding="utf-8")
+    assert page.count(own) <= 1
+    page = page.replace(f"<script>\n{own}</script>", "")
     reader = Reader(page)
     assert not {"script", "link", "iframe", "object", "embed", "base", "img"} & {
         tag for tag, _ in reader.tags
@@ -152,7 +157,7 @@ def test_a_large_all_to_all_stays_small(tmp_path: Path) -> None:
     assert path.stat().st_size < 5_000_000
     text = Reader(path.read_text(encoding="utf-8")).text
     assert f"{TOP} of 500 operations" in text
-    assert f"{TOP} of {channels:,} channels" in text
+    assert f"40 of {channels:,} channels" in text
     assert f"{MOST_ROWS} of 5,000 rows shown" in text
     assert "more characters" in text
 
