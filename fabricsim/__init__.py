@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from fabricsim.schedule import Graph, Meetings, Operation, Round, Schedule
     from fabricsim.sweeps import sweep
     from fabricsim.topology import load_topology
+    from fabricsim.traces import read_trace, replay
     from fabricsim.traffic import (
         bit_reversal,
         hotspot,
@@ -97,6 +98,7 @@ _HOME = {
     "schedule": ("Graph", "Meetings", "Operation", "Round", "Schedule"),
     "sweeps": ("sweep",),
     "topology": ("load_topology",),
+    "traces": ("read_trace", "replay"),
     "traffic": (
         "bit_reversal",
         "hotspot",

@@ -15,6 +15,7 @@ from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.result import Result
 from fabricsim.scenario import Scenario
+from fabricsim.scenario.grammar import CollectiveEntry
 from fabricsim.topology.loader import stated_parameters
 
 LEAST_SIZES: Final = 3
@@ -97,7 +98,7 @@ def _cut(scenario: Scenario, fabric: Fabric, spec: Mapping[str, Any]) -> tuple[S
     sizes = {
         f"workload.{index}.size": f"{max(16 * small.ranks, entry.size * small.ranks // fabric.ranks)} B"
         for index, entry in enumerate(scenario.parts.workload)
-        if hasattr(entry, "collective")
+        if isinstance(entry, CollectiveEntry)
     }
     cut = scenario.replace(topology=dict(spec), cross_check=False, **sizes)
     cut.bind(small)

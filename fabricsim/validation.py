@@ -20,6 +20,7 @@ from fabricsim.units import (
     MAX_AMOUNT,
     MAX_SECONDS,
     parse_bandwidth,
+    parse_flops,
     parse_share,
     parse_size,
     parse_time,
@@ -251,6 +252,9 @@ Bandwidth = Annotated[
     _text("bandwidth"),
 ]
 """Bytes per second, 1 or more, from text such as `400 Gbit/s`."""
+
+Flops = Annotated[int, BeforeValidator(within(parse_flops, "flops", 1, MAX_AMOUNT, "none")), _text("flops")]
+"""Operations per second, 1 or more, from text such as `989 TFLOP/s`."""
 
 Time = Annotated[float, BeforeValidator(within(parse_time, "time", 0, MAX_SECONDS)), _text("time")]
 """Seconds, 0 or more, from text such as `350 ns`."""

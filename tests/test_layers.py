@@ -21,7 +21,7 @@ ROWS = [
         "validation",
     },
     {"topology", "model", "fabric", "schedule", "result"},
-    {"collectives", "traffic", "routing", "failures", "expectations"},
+    {"collectives", "traffic", "traces", "routing", "failures", "expectations"},
     {"theory", "engines", "reliability"},
     {"scenario"},
     {"run", "job", "explanation", "cross_check", "budget", "inspection", "sweeps"},

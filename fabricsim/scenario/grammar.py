@@ -18,7 +18,7 @@ from fabricsim.scenario.kinds import FORMS, check_names
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
 from fabricsim.scenario.space import JSON_SCHEMA, Space, parse_space
 from fabricsim.topology.grammar import Policy, RoutingOptions
-from fabricsim.validation import ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
+from fabricsim.validation import Flops, ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
 
 SCHEMA: Final = "fabricsim/1"
 MAX_SEED: Final = 2**63 - 1
@@ -52,7 +52,6 @@ class EntryPart(Part):
     """What every workload entry has."""
 
     name: Name | None = Field(None, description="what expectations and results call it")
-    size: PositiveSize = Field(description="a size such as '64 KiB'")
     ranks: Annotated[
         Ranks,
         PlainValidator(checked(parse_ranks)),
@@ -65,7 +64,13 @@ class EntryPart(Part):
     warmup: Time = Field(0.0, description="what is issued before it does not count for latency")
 
 
-class CollectiveEntry(EntryPart):
+class SizedEntry(EntryPart):
+    """What an entry has that is not read from a file."""
+
+    size: PositiveSize = Field(description="a size such as '64 KiB'")
+
+
+class CollectiveEntry(SizedEntry):
     """workload: a collective; size as nccl-tests counts it."""
 
     collective: str
@@ -103,7 +108,7 @@ class BarrierEntry(CollectiveEntry):
     size: PositiveSize = GRAIN
 
 
-class PatternEntry(EntryPart):
+class PatternEntry(SizedEntry):
     """workload: a traffic pattern; size per message."""
 
     pattern: str
@@ -144,7 +149,7 @@ class PatternEntry(EntryPart):
         return self.pattern
 
 
-class MemoryEntry(EntryPart):
+class MemoryEntry(SizedEntry):
     """workload: reads, writes or atomics of remote memory; size is that of the data."""
 
     memory: str
@@ -167,31 +172,50 @@ class MemoryEntry(EntryPart):
         return self.memory
 
 
-_CLASSES: Final[Mapping[str, type[CollectiveEntry] | type[PatternEntry] | type[MemoryEntry]]] = {
+class TraceEntry(EntryPart):
+    """workload: a trace of a real run, replayed."""
+
+    trace: Name = Field(description="a file, or what the files of all ranks begin with")
+    groups: Name | None = Field(None, description="a JSON file of the ranks of each communicator group")
+    algorithms: dict[str, str] = Field(
+        default_factory=dict, description="algorithm of each collective, as in {all-reduce: ring}"
+    )
+    flops: Flops | None = Field(None, description="how fast computations are that state no duration")
+
+    @property
+    def kind(self) -> str:
+        """What it is."""
+        return "trace"
+
+
+AnyEntry = CollectiveEntry | PatternEntry | MemoryEntry | TraceEntry
+
+_CLASSES: Final[Mapping[str, type[AnyEntry]]] = {
     "collective": CollectiveEntry,
     "pattern": PatternEntry,
     "memory": MemoryEntry,
+    "trace": TraceEntry,
 }
 
 
 def entry_form(value: Mapping[str, Any]) -> str:
-    """Return what a workload entry is, by which of `collective`, `pattern` and `memory` it has."""
+    """Return what a workload entry is, by which of `collective`, `pattern`, `memory` and `trace` it has."""
     has = [key for key in FORMS if key in value]
     if len(has) > 1:
         raise InputError(f"has both a {has[0]} and a {has[1]}", "make two entries of it")
     if not has:
-        what = "has neither a collective nor a pattern, and no memory"
+        what = "has neither a collective nor a pattern, and no memory or trace"
         raise InputError(what, "add one, as in collective: all-reduce")
     return has[0]
 
 
-def entry_class(value: Mapping[str, Any]) -> type[CollectiveEntry | PatternEntry | MemoryEntry]:
+def entry_class(value: Mapping[str, Any]) -> type[AnyEntry]:
     """Return the class of a workload entry. Raises InputError as `entry_form` does."""
     return BarrierEntry if value.get("collective") == "barrier" else _CLASSES[entry_form(value)]
 
 
-def _entry(value: object) -> CollectiveEntry | PatternEntry | MemoryEntry:
-    if isinstance(value, CollectiveEntry | PatternEntry | MemoryEntry):
+def _entry(value: object) -> AnyEntry:
+    if isinstance(value, AnyEntry):
         return value
     if not isinstance(value, Mapping):
         raise InputError(f"{shown(value)} is not a mapping", "write {collective: all-reduce, size: 1 MiB}")
@@ -212,7 +236,7 @@ def _topology(value: object) -> object:
 
 
 Entry = Annotated[
-    CollectiveEntry | BarrierEntry | PatternEntry | MemoryEntry, BeforeValidator(checked(_entry))
+    CollectiveEntry | BarrierEntry | PatternEntry | MemoryEntry | TraceEntry, BeforeValidator(checked(_entry))
 ]
 
 
@@ -248,6 +272,7 @@ class ScenarioPart(Part):
 
 def entry_name(value: Mapping[str, Any]) -> str:
     """Return the name of a workload entry as written: its own, or else its collective's or pattern's."""
+    kind = "trace" if "trace" in value else ""
     return str(
-        value.get("name") or value.get("collective") or value.get("pattern") or value.get("memory") or ""
+        value.get("name") or value.get("collective") or value.get("pattern") or value.get("memory") or kind
     )

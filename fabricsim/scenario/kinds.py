@@ -15,8 +15,9 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "collective": ALGORITHMS,
     "pattern": PATTERNS,
     "memory": MEMORY,
+    "trace": {},
 }
-"""The keys that say what an entry is, and the names each of them knows."""
+"""The keys that say what an entry is, and the names each of them knows; a trace is a file of any name."""
 
 _NO_SUCH: Final = {
     "collective": "is not a collective",
@@ -28,7 +29,7 @@ _NO_SUCH: Final = {
 def check_names(form: str, kind: object, algorithm: object) -> None:
     """Raise InputError where an entry of `form` asks for what is not known; only what is text is looked at."""
     faults = FaultList()
-    if isinstance(kind, str) and kind not in FORMS[form]:
+    if form != "trace" and isinstance(kind, str) and kind not in FORMS[form]:
         faults.add(f"{kind!r} {_NO_SUCH[form]}", close_match(kind, FORMS[form]), (form,))
     elif form == "collective" and isinstance(algorithm, str) and algorithm not in (AUTO, MSCCL):
         known = ALGORITHMS.get(kind, {}) if isinstance(kind, str) else {}

@@ -14,13 +14,13 @@ from fabricsim.collectives.msccl import MSCCL, Program, read_program
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
-from fabricsim.scenario.grammar import CollectiveEntry, MemoryEntry, PatternEntry
+from fabricsim.scenario.grammar import AnyEntry as Entry
+from fabricsim.scenario.grammar import CollectiveEntry, MemoryEntry, TraceEntry
 from fabricsim.scenario.kinds import check_names
 from fabricsim.schedule import IntArray, Operation, Schedule
+from fabricsim.traces import read_trace, replay
 from fabricsim.traffic import COMMAND, Loop, injection, memory, pattern, read_matrix
 from fabricsim.units import format_time
-
-Entry = CollectiveEntry | PatternEntry | MemoryEntry
 
 _NOT_PASSED: Final = frozenset(
     {"name", "collective", "algorithm", "pattern", "size", "ranks", "lane", "warmup"}
@@ -52,6 +52,8 @@ def check_entries(entries: Sequence[Entry]) -> None:
 def _form(entry: Entry) -> str:
     if isinstance(entry, MemoryEntry):
         return "memory"
+    if isinstance(entry, TraceEntry):
+        return "trace"
     return "collective" if isinstance(entry, CollectiveEntry) else "pattern"
 
 
@@ -82,6 +84,8 @@ def bind(entries: Sequence[Entry], fabric: Fabric, seed: int, base: Path) -> Sch
 
 
 def _operation(entry: Entry, fabric: Fabric, seed: int, base: Path) -> Operation:
+    if isinstance(entry, TraceEntry):
+        return _replayed(entry, fabric, base)
     faults = FaultList()
     ranks = np.zeros(0, np.int64)
     with faults.at("ranks"):
@@ -127,6 +131,28 @@ def _memory(entry: MemoryEntry, fabric: Fabric, ranks: IntArray, name: str, seed
     return memory(
         name, entry.kind, ranks, entry.size, loop, seed=seed, targets=targets, service=entry.service,
         command=entry.command or COMMAND, lanes=(entry.lane, back), start=entry.start, after=entry.after,
+        barrier=entry.barrier,
+    )  # fmt: skip
+
+
+def _replayed(entry: TraceEntry, fabric: Fabric, base: Path) -> Operation:
+    faults, trace, ranks = FaultList(), None, np.zeros(0, np.int64)
+    stated = "ranks" in entry.model_fields_set
+    with faults.at("ranks"):
+        ranks = entry.ranks.on(fabric.ranks)
+    with faults.at("trace"):
+        count = len(ranks) if stated else None
+        trace = read_trace(
+            base / entry.trace, groups=base / entry.groups if entry.groups else None, ranks=count
+        )
+        if trace.ranks > len(ranks) and not stated:
+            what = f"the trace has {trace.ranks} ranks, {fabric.name} has {fabric.ranks}"
+            raise InputError(what, "take a larger machine")
+    faults.raise_if_any()
+    assert trace is not None  # or there was a fault
+    return replay(
+        entry.name or entry.kind, trace, ranks if stated else ranks[: trace.ranks], fabric=fabric,
+        algorithms=entry.algorithms, flops=entry.flops, start=entry.start, after=entry.after,
         barrier=entry.barrier,
     )  # fmt: skip
 

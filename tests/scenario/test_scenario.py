@@ -219,7 +219,7 @@ def test_a_topology_given_by_name_takes_parameters() -> None:
         ("workload.as.size=1 MiB", "there is no workload entry 'as'; known: all-gather, ar"),
         ("workload.2.size=1 MiB", "there is no workload entry '2'"),
         ("workload.ar.sise=1 MiB", "workload.0 has no key 'sise'; did you mean 'size'?"),
-        ("workload.ar=1 MiB", "'workload.ar' leads nowhere; end it in one of workload.0's keys: name, size"),
+        ("workload.ar=1 MiB", "'workload.ar' leads nowhere; end it in one of workload.0's keys: name, ranks"),
         ("failures.0.at=1 us", "there is no failures entry '0'; none are defined"),
         (
             "engine=fluid",
