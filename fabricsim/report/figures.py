@@ -43,7 +43,7 @@ def bandwidth(results: Result | Sequence[Result], ax: Axes | None = None) -> Axe
     found = series.bandwidths(points)
     if not found:
         raise UsageError("no operation has a bus bandwidth to draw; patterns have none")
-    ax = _axes(ax, "Bandwidth by message size", points)
+    ax = axes_for(ax, "Bandwidth by message size", points)
     scale = bandwidth_scale(max(float(max(s.algbw.max(), s.busbw.max())) for s in found))
     for entry, colour in zip(found, COLOURS, strict=False):
         _bandwidth_lines(ax, entry, scale, colour, several=len(found) > 1)
@@ -52,7 +52,7 @@ def bandwidth(results: Result | Sequence[Result], ax: Axes | None = None) -> Axe
     _size_axis(ax, np.concatenate([entry.size for entry in found]))
     ax.set_ylim(0, 1.08 * ax.dataLim.y1)
     ax.set_ylabel(scale.label("bandwidth"))
-    _legend(ax)
+    legend(ax)
     return ax
 
 
@@ -61,7 +61,7 @@ def latency(result: Result, ax: Axes | None = None) -> Axes:
     found = series.latencies(result)
     if found is None:
         raise UsageError("the result has no messages whose latency could be drawn")
-    ax = _axes(ax, "Message latency", [result])
+    ax = axes_for(ax, "Message latency", [result])
     scale = time_scale(float(found.value[-1]))
     steps = scale.of(np.append(found.value[0], found.value)), 100 * np.append(0.0, found.share)
     ax.step(*steps, where="post", color=COLOURS[0], lw=2, label="messages")
@@ -79,7 +79,7 @@ def latency(result: Result, ax: Axes | None = None) -> Axes:
     ax.set_ylim(0, 103)
     ax.set_xlabel(scale.label("latency, release to delivery"))
     ax.set_ylabel("messages delivered [%]")
-    _legend(ax)
+    legend(ax)
     return ax
 
 
@@ -88,7 +88,7 @@ def utilization(result: Result, ax: Axes | None = None) -> Axes:
     levels = series.utilizations(result)
     if not levels:
         raise UsageError("the result has no channels whose utilisation could be drawn")
-    ax = _axes(ax, "Link utilisation by level", [result], height=1.5 + 0.65 * len(levels))
+    ax = axes_for(ax, "Link utilisation by level", [result], height=1.5 + 0.65 * len(levels))
     for row, (use, weight) in enumerate(levels.values()):
         _level_row(ax, row, use, weight)
     ax.set_yticks(range(len(levels)), [drawable(name, 24) for name in levels])
@@ -98,7 +98,7 @@ def utilization(result: Result, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("busy share of the completion time [%], channels that carried traffic")
     ax.grid(visible=False, axis="y")
     ax.tick_params(axis="y", length=0)
-    _legend(ax, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=3, columnspacing=1.2)
+    legend(ax, loc="lower right", bbox_to_anchor=(1.0, 0.99), ncols=3, columnspacing=1.2)
     return ax
 
 
@@ -107,7 +107,7 @@ def throughput(result: Result, ax: Axes | None = None) -> Axes:
     found = series.throughputs(result)
     if found is None:
         raise UsageError("the result has no timeline to draw")
-    ax = _axes(ax, "Throughput over time", [result])
+    ax = axes_for(ax, "Throughput over time", [result])
     edges, values = found
     time, rate = time_scale(float(edges[-1])), bandwidth_scale(float(values.max()))
     shown = rate.of(values)
@@ -155,13 +155,14 @@ def _points(results: Result | Sequence[Result]) -> list[Result]:
     return [results] if isinstance(results, Result) else list(results)
 
 
-def _axes(ax: Axes | None, title: str, results: Sequence[Result], height: float = FIGURE_SIZE[1]) -> Axes:
+def axes_for(ax: Axes | None, title: str, results: Sequence[Result], height: float = FIGURE_SIZE[1]) -> Axes:
+    """Return `ax`, or Axes of a new figure that names the results, dressed as all figures are."""
     if ax is None:
         from matplotlib.figure import Figure
 
         ax = Figure(figsize=(FIGURE_SIZE[0], height), layout="constrained").subplots()
         names = list(dict.fromkeys(result.name for result in results))
-        ax.figure.suptitle(drawable(names[0], 64), x=0.01, ha="left", size=9, color=MUTED)
+        ax.figure.suptitle(drawable(names[0], 64) if names else "", x=0.01, ha="left", size=9, color=MUTED)
     ax.set_title(title, loc="left", size=12, color=INK, weight="bold")
     ax.spines[["top", "right"]].set_visible(False)
     ax.spines[["left", "bottom"]].set_color(MUTED)
@@ -173,7 +174,8 @@ def _axes(ax: Axes | None, title: str, results: Sequence[Result], height: float 
     return ax
 
 
-def _legend(ax: Axes, **where: Any) -> None:
+def legend(ax: Axes, **where: Any) -> None:
+    """Draw the legend as all figures have it."""
     ax.legend(frameon=False, fontsize=9, labelcolor=INK, **where)
 
 

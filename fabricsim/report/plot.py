@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from fabricsim.report import figures
+from fabricsim.report import figures, inside
 from fabricsim.result import Result
 
 if TYPE_CHECKING:
@@ -37,6 +37,14 @@ class Plot:
     def throughput(self, ax: Axes | None = None) -> Axes:
         """Draw the payload rate [B/s] over time [s]."""
         return figures.throughput(self._result, ax or _notebook_axes())
+
+    def rounds(self, ax: Axes | None = None) -> Axes:
+        """Draw when each rank is in which round [s]."""
+        return inside.rounds(self._result, ax or _notebook_axes())
+
+    def planes(self, ax: Axes | None = None) -> Axes:
+        """Draw the mean busy share of the channels of every level and plane."""
+        return inside.planes(self._result, ax or _notebook_axes())
 
 
 def _notebook_axes() -> Axes | None:
