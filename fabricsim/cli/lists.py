@@ -18,6 +18,7 @@ class Thing(StrEnum):
     ROUTING = "routing"
     TRAFFIC = "traffic"
     PARTS = "parts"
+    TRACES = "traces"
 
 
 class SchemaOf(StrEnum):
@@ -59,6 +60,10 @@ def _things(what: Thing) -> list[tuple[str, str]]:
         from fabricsim.traffic import PATTERNS
 
         return [(name, _first_line(kind.rounds).removeprefix("Return ")) for name, kind in PATTERNS.items()]
+    if what is Thing.TRACES:
+        from fabricsim.traces import FORMATS
+
+        return list(FORMATS.items())
     from fabricsim.routing import POLICIES
 
     return [(name, policy.about) for name, policy in POLICIES.items()]

@@ -141,10 +141,7 @@ def _replayed(entry: TraceEntry, fabric: Fabric, base: Path) -> Operation:
     with faults.at("ranks"):
         ranks = entry.ranks.on(fabric.ranks)
     with faults.at("trace"):
-        count = len(ranks) if stated else None
-        trace = read_trace(
-            base / entry.trace, groups=base / entry.groups if entry.groups else None, ranks=count
-        )
+        trace = read_trace(base / entry.trace, groups=base / entry.groups if entry.groups else None)
         if trace.ranks > len(ranks) and not stated:
             what = f"the trace has {trace.ranks} ranks, {fabric.name} has {fabric.ranks}"
             raise InputError(what, "take a larger machine")
