@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         send_recv,
         wait_for_all,
     )
-    from fabricsim.designs import solve
+    from fabricsim.designs import search, solve
     from fabricsim.errors import (
         BudgetError,
         FabricError,
@@ -84,7 +84,7 @@ _HOME = {
         "send_recv",
         "wait_for_all",
     ),
-    "designs": ("solve",),
+    "designs": ("search", "solve"),
     "errors": ("BudgetError", "FabricError", "InputError", "SimulationError", "StallError", "UsageError"),
     "fabric": ("Device", "Fabric", "Link"),
     "failures": ("Flap", "GroupDown", "LaneDown", "LinkDegraded", "LinkDown", "NodeDown", "PlaneDown"),

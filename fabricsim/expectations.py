@@ -279,7 +279,7 @@ def _reference(path: object, value: object, operations: Collection[str] | None) 
 
 def _comparable(path: object, other: object, operations: Collection[str] | None) -> Quantity:
     """Return the quantity called `other`. Raises InputError if it is of another kind than the one called `path`."""
-    kind, quantity = kind_of(_quantity_of(path, None).metric), _quantity_of(other, operations)
+    kind, quantity = kind_of(quantity_of(path, None).metric), quantity_of(other, operations)
     if kind_of(quantity.metric) != kind:
         raise InputError(
             f"{path} is a {kind} and {other} a {kind_of(quantity.metric)}", "a ratio is of two of one kind"
@@ -290,13 +290,14 @@ def _comparable(path: object, other: object, operations: Collection[str] | None)
 def _condition(
     path: object, value: object, operations: Collection[str] | None, *, ratio: bool = False
 ) -> Condition:
-    quantity = _quantity_of(path, operations)
+    quantity = quantity_of(path, operations)
     kind = "ratio" if ratio else kind_of(quantity.metric)
     limits, written = _limits(value, kind)
     return Condition(quantity, limits, kind, written)
 
 
-def _quantity_of(path: object, operations: Collection[str] | None) -> Quantity:
+def quantity_of(path: object, operations: Collection[str] | None) -> Quantity:
+    """Return what a path such as `ar.busbw` or `topology.cost` names. Raises InputError with a close match."""
     # an operation's name may itself hold dots, a metric's never does
     operation, dot, name = str(path).rpartition(".")
     if operation == TOPOLOGY and name in FIGURES:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from fabricsim.cli.checks import check
-from fabricsim.cli.designs import sensitivity, solve
+from fabricsim.cli.designs import search, sensitivity, solve
 from fabricsim.cli.exchange import compare, convert
 from fabricsim.cli.explanations import explain
 from fabricsim.cli.lists import list_things, schema
@@ -48,6 +48,7 @@ for _name, _command in (
     ("explain", explain),
     ("sensitivity", sensitivity),
     ("solve", solve),
+    ("search", search),
     ("inspect", inspect),
     ("diff", diff),
     ("list", list_things),

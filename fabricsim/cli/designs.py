@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -68,4 +70,37 @@ def solve(
 
         print(f"picture: {write_break_even(found, output / 'break-even.png')}", file=sys.stderr)
     if not found.thresholds:
+        raise typer.Exit(1)
+
+
+def search(
+    file: File,
+    trials: Annotated[
+        int | None, typer.Option("--trials", min=1, help="How many designs at most, in place of the file's.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes to run on; 0 is one for each processor.")
+    ] = 1,
+    output: Output = None,
+    settings: Set = None,
+) -> None:
+    """Find the cheapest design of a scenario's search: that meets what it expects. Exit 1 if none does."""
+    from fabricsim.cli.runs import progress_line
+    from fabricsim.designs import search as searched
+    from fabricsim.designs.text import search_lines
+    from fabricsim.scenario import load_scenario
+    from fabricsim.sweeps.workers import process_pool
+
+    scenario = load_scenario(file, settings=settings or [])
+    with nullcontext() if workers == 1 else process_pool(workers or os.cpu_count() or 1) as executor:
+        found = searched(scenario, trials=trials, executor=executor, progress=progress_line(scenario.name))
+    print("\n".join(search_lines(found)))
+    if output:
+        from fabricsim.report.front import write_front
+
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "search.csv").write_text(found.csv, encoding="utf-8")
+        print(f"designs: {output / 'search.csv'}", file=sys.stderr)
+        print(f"picture: {write_front(found, output / 'front.png')}", file=sys.stderr)
+    if found.best is None:
         raise typer.Exit(1)

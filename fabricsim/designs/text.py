@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from fabricsim.designs.break_even import BreakEven, Probe, Threshold
+from fabricsim.designs.cheapest import Search, Trial
 from fabricsim.designs.sensitivity import Effect, Sensitivity
+from fabricsim.expectations import format_value, kind_of, quantity_of
 from fabricsim.regression.text import table
 from fabricsim.regression.verdicts import Verdict
 from fabricsim.units import format_bandwidth, format_size, format_time
@@ -94,3 +96,39 @@ _SHOWN: Final[Mapping[str, Callable[[float], str]]] = {
     "B/s": lambda number: format_bandwidth(number, 6),
 }
 """How quantities are shown, by the unit that a range writes them in."""
+
+
+def search_lines(found: Search) -> list[str]:
+    """Return the best design, then the front: what is set, objectives, whether it meets everything."""
+    keys = list(found.trials[0].values)
+    count = len(found.trials)
+    tried = f"all {count} designs" if found.whole else f"{count} designs, sampled,"
+    bad = sum(bool(trial.error) for trial in found.trials)
+    lines = [
+        f"{found.name}: {tried} tried, {sum(t.meets for t in found.trials)} meet every expectation, {bad} cannot run"
+    ]
+    if found.best:
+        settings = ", ".join(f"{key} = {found.best.values[key]}" for key in keys)
+        lines.append(f"least {found.objectives[0]}: {_objective(found, found.best, 0)} with {settings}")
+    else:
+        lines.append(f"no design meets every expectation; nearest: {_nearest(found)}")
+    head = (*keys, *found.objectives, "meets all")
+    rows = [
+        (*(str(t.values[key]) for key in keys), *_objectives(found, t), "yes" if t.meets else "no")
+        for t in found.front
+    ]
+    title = "no other design beats these" + (" in both" if len(found.objectives) > 1 else "")
+    return [*lines, f"{title}:", *(f"  {line}" for line in table(rows, head))]
+
+
+def _nearest(found: Search) -> str:
+    trial = min((t for t in found.trials if not t.error), key=lambda t: t.excess)
+    return f"{', '.join(f'{key} = {value}' for key, value in trial.values.items())} misses {'; '.join(trial.misses)}"
+
+
+def _objectives(found: Search, trial: Trial) -> list[str]:
+    return [_objective(found, trial, index) for index in range(len(found.objectives))]
+
+
+def _objective(found: Search, trial: Trial, index: int) -> str:
+    return format_value(trial.objectives[index], kind_of(quantity_of(found.objectives[index], None).metric))

@@ -13,7 +13,7 @@ from fabricsim.result import Result
 UNKNOWN: Final = ""
 """A hash that is not known: the result was made by hand, or by a version that did not record it."""
 
-_NOT_RUN: Final = ("topology", "name", "description", "expect", "sweep", "schema")
+_NOT_RUN: Final = ("topology", "name", "description", "expect", "sweep", "search", "parts", "schema")
 """Keys of a scenario that are no part of what runs, or, like the topology, have a hash of their own."""
 
 

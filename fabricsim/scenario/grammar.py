@@ -16,6 +16,7 @@ from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
 from fabricsim.scenario.failures import Breakage
 from fabricsim.scenario.kinds import FORMS, check_names
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
+from fabricsim.scenario.search import SearchPart
 from fabricsim.scenario.space import JSON_SCHEMA, Space, parse_space
 from fabricsim.topology.grammar import Policy, RoutingOptions
 from fabricsim.validation import Flops, ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
@@ -268,6 +269,7 @@ class ScenarioPart(Part):
     recovery: RecoveryPart = RecoveryPart()
     expect: dict[str, Any] = Field(default_factory=dict)
     sweep: Annotated[Space, PlainValidator(checked(parse_space)), WithJsonSchema(JSON_SCHEMA)] = Space()
+    search: SearchPart | None = Field(None, description="designs to try, see `fabricsim search`")
 
 
 def entry_name(value: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ def _place(place: Key) -> Key:
 
 def _sweepable(data: Mapping[str, Any], path: str, taken: Iterable[Key]) -> Key:
     key = find(data, path)
-    if key[0] in ("schema", "sweep", "expect"):
+    if key[0] in ("schema", "sweep", "expect", "search", "parts"):
         raise InputError(f"{path!r} cannot be swept", "sweep what the simulation depends on")
     if any(overlaps(other, key) for other in taken):
         raise InputError(f"{path!r} is swept twice", "keep one of the keys")

@@ -19,7 +19,7 @@ from fabricsim.document import parse_document
 from fabricsim.errors import InputError
 from fabricsim.scenario import Scenario
 
-_NO_PART: Final = ("name", "description", "expect", "sweep")
+_NO_PART: Final = ("name", "description", "expect", "sweep", "search", "parts")
 """Keys of a scenario on which no number depends."""
 
 _READ_ON: Final = (".yaml", ".yml", ".json")

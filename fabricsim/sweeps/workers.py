@@ -46,7 +46,7 @@ def on_processes(points: Points, workers: int) -> Outcomes:
     left = dict(points)
     while left:
         suspects: list[int] = []
-        with _processes(workers) as pool:
+        with process_pool(workers) as pool:
             for index, outcome in _on(pool, dict(left), 2 * workers):
                 if outcome is None:
                     suspects.append(index)
@@ -54,7 +54,7 @@ def on_processes(points: Points, workers: int) -> Outcomes:
                 del left[index]
                 yield index, outcome
         for index in suspects:
-            with _processes(1) as pool:
+            with process_pool(1) as pool:
                 ((_, outcome),) = _on(pool, {index: left.pop(index)}, 1)
             yield index, outcome or failed("its process died; is there enough memory?", lasting=False)
 
@@ -125,7 +125,8 @@ def _outcome(future: Future[Outcome]) -> Outcome | None:
     return failed(f"{type(error).__name__}: {error}", lasting=False)
 
 
-def _processes(workers: int) -> ProcessPoolExecutor:
+def process_pool(workers: int) -> ProcessPoolExecutor:
+    """Return processes of this machine as an executor; they end when this one does, however it ends."""
     # not forked from here: a fork copies the locks of threads that it does not copy
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
