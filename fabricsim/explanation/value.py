@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 WORDS: Final[Mapping[str, str]] = {
     "transmit_s": "transmission",
     "latency_s": "latency",
-    "waiting_s": "waiting",
+    "waiting_s": "waiting behind other packets or for parts",
     "overhead_s": "overheads of endpoints",
     "stated_s": "computation and stated starts",
 }
@@ -71,7 +71,19 @@ class Explanation:
             for seconds, word, level in cells[:3]
             if seconds >= 0.01 * self.completion_time_s
         ]
-        return f"Of {format_time(self.completion_time_s)}, {_listed(shown)}."
+        return f"Of {format_time(self.completion_time_s)}, {_listed(shown)}.{self._busiest()}"
+
+    def _busiest(self) -> str:
+        """Return what share of the whole time the links work that bind rounds longest, as a sentence."""
+        busy: dict[tuple[str, str], float] = {}
+        for row in self.rounds:
+            key = row["link"], row["level"]
+            busy[key] = busy.get(key, 0.0) + row["busy_s"]
+        if not busy:
+            return ""
+        (link, level), seconds = max(busy.items(), key=lambda item: item[1])
+        share = seconds / self.completion_time_s
+        return f" The busiest links, {link} on level {level}, transmit for {share:.0%} of it."
 
     def as_dict(self) -> dict[str, Any]:
         """Return what result.json holds; the path is a table of the result."""
@@ -85,6 +97,9 @@ class Explanation:
 
     def __getattr__(self, name: str) -> Any:
         return borrow(self, name)
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.name}: {self.headline}>"
 
     def __str__(self) -> str:
         return str(borrow(self, "text"))
