@@ -58,7 +58,7 @@ def job_of(scenario: Scenario, *, verified: bool = False) -> Job:
         kernel = known_kernel(scenario.kernel, engine)
     except InputError as error:
         raise scenario.document.locate(error) from None
-    return Job(
+    job = Job(
         name=scenario.name,
         fabric=fabric,
         seed=scenario.seed,
@@ -69,6 +69,15 @@ def job_of(scenario: Scenario, *, verified: bool = False) -> Job:
         verified=verified,
         **bound._asdict(),
     )
+    return _around_failures(job) if job.engine == "packet" else job
+
+
+def _around_failures(job: Job) -> Job:
+    """Return the job that the packet engine gets where routing knows what is down: without those links."""
+    if job.failures.reroute == "none":
+        return job
+    left = job.fabric.without(job.failures.down_for_good)
+    return replace(job, fabric=left, failures=compile_failures(left, (), detect=job.failures.detect))
 
 
 def known_engine(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import FaultList, InputError
+from fabricsim.errors import Fault, FaultList, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures.parts import Failure
 from fabricsim.units import EXAMPLES, PS_PER_S, format_time, parse_time, to_ps
@@ -25,13 +25,15 @@ MAX_FLAPS: Final = 100_000
 class Failures:
     """Failures of one fabric: (rows,) columns in order of time [ps], then channel.
 
-    factor is what holds for the channel from then on. detect [s]: how long a sender takes to notice a loss.
+    factor is what holds for the channel from then on. detect [s]: how long a sender takes to notice a loss. reroute:
+    `none`, or `recompute` where routing knows what is down.
     """
 
     time_ps: IntArray
     channel: IntArray
     factor: NDArray[np.float64]
     detect: float = 0.0
+    reroute: str = "none"
 
     def __post_init__(self) -> None:
         for name, dtype in (("time_ps", np.int64), ("channel", np.int64), ("factor", np.float64)):
@@ -45,6 +47,15 @@ class Failures:
     def rows(self) -> Iterator[tuple[int, int, float]]:
         """Yield (time [ps], channel, factor), in order."""
         return zip(self.time_ps.tolist(), self.channel.tolist(), self.factor.tolist(), strict=True)
+
+    @property
+    def down_for_good(self) -> IntArray:
+        """The links that are down from the beginning on. Raises InputError where anything else fails."""
+        if np.any(self.time_ps > 0) or np.any(self.factor > 0):
+            what = "routes are recomputed only around what is down from 0 s on and not repaired"
+            right = "write at: 0 s, without factor and repair_after, or reroute: none"
+            raise InputError([Fault(what, right, ("recovery", "reroute"))])
+        return np.unique(self.channel >> 1)
 
     @property
     def channels(self) -> IntArray:
@@ -65,14 +76,18 @@ class Failures:
     def digest(self) -> str:
         """SHA-256 of all that an engine can see of the failures."""
         state = hashlib.sha256(f"{to_ps(self.detect)}".encode())
+        if self.reroute != "none":
+            state.update(self.reroute.encode())
         for column in (self.time_ps, self.channel):
             state.update(column.astype("<i8").tobytes())
         state.update(" ".join(f"{factor:.9g}" for factor in self.factor.tolist()).encode())
         return state.hexdigest()
 
 
-def compile_failures(fabric: Fabric, entries: Sequence[Failure], *, detect: float = 0.0) -> Failures:
-    """Return the failures of `fabric` that `entries` state; detect [s] is kept with them.
+def compile_failures(
+    fabric: Fabric, entries: Sequence[Failure], *, detect: float = 0.0, reroute: str = "none"
+) -> Failures:
+    """Return the failures of `fabric` that `entries` state; detect [s] and reroute are kept with them.
 
     Raises InputError with every fault found, keyed by the entry's index: a part that is not there, a negative time, a
     factor outside 0 … 1, a flap that does not come back before it fails again.
@@ -94,7 +109,7 @@ def compile_failures(fabric: Fabric, entries: Sequence[Failure], *, detect: floa
         for channel in (forth, forth + 1)
     )
     times_ps, channels, factors = (np.array([row[column] for row in rows]) for column in range(3))
-    return Failures(times_ps, channels, factors, detect)
+    return Failures(times_ps, channels, factors, detect, reroute)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def shares(
     if not routing.per_packet:
         ids = np.arange(len(src)) if message is None else np.asarray(message, np.int64)
         starts, channels = Router(fabric, routing, seed, alive).paths(src, dst, ids)
-        return _gathered(len(src), _rows(starts), channels, np.ones(len(channels)))
+        return gathered(len(src), _rows(starts), channels, np.ones(len(channels)))
     if routing.policy == "all-path":
         weight = np.ones(len(src)) if size is None else np.asarray(size, np.float64)
         return _all_path(fabric, src, dst, weight, routing, alive)
@@ -86,7 +86,7 @@ def _taken(found: Shares, row: IntArray) -> Shares:
     return Shares(np.concatenate([[0], np.cumsum(counts)]), found.channels[item], found.weights[item])
 
 
-def _gathered(flows: int, flow: IntArray, channels: IntArray | Channels, weights: Floats) -> Shares:
+def gathered(flows: int, flow: IntArray, channels: IntArray | Channels, weights: Floats) -> Shares:
     """Return shares from entries in any order; those of one flow on one channel add up."""
     order = np.lexsort((channels, flow))
     flow, channels, weights = flow[order], channels[order], weights[order]
@@ -102,7 +102,7 @@ def _gathered(flows: int, flow: IntArray, channels: IntArray | Channels, weights
 def _sprayed(fabric: Fabric, src: IntArray, dst: IntArray, alive: Alive | None) -> Shares:
     """Return the shares of pairs that all shortest paths carry, by the candidates at each node."""
     front = Parts(np.arange(len(src)), src, dst, np.ones(len(src)))
-    return _gathered(len(src), *_crossed(fabric, front, arithmetic(fabric) if alive is None else None, alive))
+    return gathered(len(src), *_crossed(fabric, front, arithmetic(fabric) if alive is None else None, alive))
 
 
 def _crossed(
@@ -129,7 +129,7 @@ def _all_path(
 ) -> Shares:
     paths, weight, pair = weighed_paths(fabric, src, dst, size, routing, alive)
     of = np.repeat(np.arange(len(weight)), paths.hops)
-    found = _gathered(len(paths.first) - 1, paths.pair[of], paths.channels, weight[of])
+    found = gathered(len(paths.first) - 1, paths.pair[of], paths.channels, weight[of])
     none = np.concatenate([found.starts, found.starts[-1:]])  # the pair −1, of flows from a rank to itself
     return _taken(Shares(none, found.channels, found.weights), pair)
 
@@ -150,4 +150,4 @@ def _round_about(fabric: Fabric, src: IntArray, dst: IntArray, alive: Alive | No
             fabric, Parts(np.arange(len(flow)), a, b, np.full(len(flow), 1 / len(nodes))), known, alive
         )
         entries.append((flow[row], channels, weights))
-    return _gathered(len(src), *(np.concatenate(column) for column in zip(*entries, strict=True)))
+    return gathered(len(src), *(np.concatenate(column) for column in zip(*entries, strict=True)))

@@ -45,7 +45,9 @@ class FlowPart(Part):
 class RecoveryPart(Part):
     """recovery: what happens after a failure."""
 
-    reroute: Literal["none"] = "none"
+    reroute: Literal["none", "recompute"] = Field(
+        "none", description="recompute: routing knows what is down from 0 s on for good"
+    )
     detect: Time = Field(0.0, description="how long a sender takes to notice a loss")
 
 

@@ -129,7 +129,8 @@ class Scenario:
         """Return what breaks when on `fabric`, as rows in time."""
         entries = [entry.failure() for entry in self.parts.failures]
         with self._located("failures"):
-            return compile_failures(fabric, entries, detect=self.parts.recovery.detect)
+            recovery = self.parts.recovery
+            return compile_failures(fabric, entries, detect=recovery.detect, reroute=recovery.reroute)
 
     def bind(self, fabric: Fabric) -> Bound:
         """Return all that the scenario comes down to on `fabric`; raises the faults of every part together."""

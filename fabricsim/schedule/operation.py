@@ -65,6 +65,10 @@ class Round:
         meetings = self.meetings and self.meetings.over(ranks)
         return replace(self, src=ranks[self.src], dst=ranks[self.dst], meetings=meetings)
 
+    def repeated(self, repeat: int) -> Round:
+        """Return the same round, so many times over."""
+        return replace(self, repeat=repeat)
+
     @property
     def reduces(self) -> NDArray[np.bool_]:
         """(messages,) whether its receiver adds each message into what it holds, legs and repeats included."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 import fabricsim.engines.flow.classes as classes
+from fabricsim.engines.flow.by_lines import by_lines
+from fabricsim.engines.flow.by_lines import misfit as misfit_of_lines
 from fabricsim.engines.flow.events import Run, Times
 from fabricsim.engines.flow.outcome import Outcome, metrics, operation_results, tables
 from fabricsim.engines.flow.phases import by_rounds, misfit
@@ -24,6 +27,8 @@ from fabricsim.schedule import Schedule, expanded
 from fabricsim.units import PS_PER_S, format_time
 
 MOST_MESSAGES: Final = 20_000_000
+MOST_COLOURED: Final = 200_000
+"""Ranks up to which the links of a machine are looked at one by one for its symmetry."""
 SLACK: Final = 1e-9
 """What rounding may take off the lower bound."""
 
@@ -108,10 +113,18 @@ def _run(
     fabric: Fabric, schedule: Schedule, routing: Routing, failures: Failures, model: Model, seed: int,
     settings: Settings,
 ) -> Outcome:  # fmt: skip
-    no_symmetry = classes.misfit(fabric, schedule, routing) if not len(failures) else "links fail or degrade"
+    no_symmetry = "links fail or degrade" if len(failures) else classes.misfit(fabric, schedule, routing)
+    if fabric.ranks > MOST_COLOURED and not no_symmetry:
+        no_symmetry = f"the links of {fabric.ranks:,} ranks are too many to be looked at one by one"
+    if failures.reroute == "recompute":
+        return _around(fabric, schedule, routing, failures, model, seed, settings)
     messages_at_once = sum(r.messages for op in schedule.operations for r in op.rounds)
     if not no_symmetry and not settings.quantum and messages_at_once > classes.LEAST_FLOWS:
         return classes.by_classes(fabric, schedule, routing, model, seed, settings)
+    if messages_at_once > classes.LEAST_FLOWS and not len(failures) and not settings.quantum:
+        no_symmetry = misfit_of_lines(fabric, schedule, routing, model)
+        if not no_symmetry:
+            return by_lines(fabric, schedule, model, settings)
     if messages_at_once > MOST_MESSAGES:
         _refuse_too_many(schedule, no_symmetry or "a quantum is set")
     why = misfit(schedule, failures, model, routing) or ("a quantum is set" if settings.quantum else "")
@@ -127,6 +140,23 @@ def _run(
     steps = expanded(schedule)
     times = Run(fabric, messages, steps, transfers, failures, model, settings).times()
     return _outcome(fabric, schedule, transfers, times, settings)
+
+
+def _around(
+    fabric: Fabric, schedule: Schedule, routing: Routing, failures: Failures, model: Model, seed: int,
+    settings: Settings,
+) -> Outcome:  # fmt: skip
+    """Return the outcome where what is down is known to routing from the beginning."""
+    links, at_once = failures.down_for_good, sum(r.messages for op in schedule.operations for r in op.rounds)
+    one_of_all = not classes.misfit(fabric, schedule, routing) and fabric.ranks <= MOST_COLOURED
+    lined = not one_of_all and not misfit_of_lines(fabric, schedule, routing, model)
+    if at_once > classes.LEAST_FLOWS and lined and not settings.quantum:
+        return by_lines(fabric, schedule, model, settings, np.concatenate([2 * links, 2 * links + 1]))
+    none = np.zeros(0, np.int64)
+    rest = Failures(none, none, np.zeros(0), failures.detect)
+    outcome = _run(fabric.without(links), schedule, routing, rest, model, seed, settings)
+    whole = np.delete(np.arange(fabric.link_count), links)[outcome.channels >> 1]
+    return replace(outcome, channels=2 * whole + outcome.channels % 2)
 
 
 def _refuse_too_many(schedule: Schedule, why: str) -> None:

@@ -50,6 +50,14 @@ class Outcome:
     ideal_s: float
     solves: int
     notes: tuple[str, ...] = ()
+    channel_count: IntArray | None = None
+    """(channels,) how many channels alike each stands for; None for itself alone."""
+
+    @property
+    def alike(self) -> IntArray:
+        """(channels,) how many channels each row stands for."""
+        one = self.channel_count
+        return np.ones(len(self.channels), np.int64) if one is None else one
 
     @property
     def latency(self) -> Floats:
@@ -68,9 +76,16 @@ class Outcome:
         return [*whole, *(np.rint(t * PS_PER_S).astype(np.int64) for t in times)]
 
 
+def rates_of(fabric: Fabric, channels: IntArray) -> IntArray:
+    """Return the bandwidth of some channels [B/s], without an array of all of them."""
+    of_class = np.array([link.bandwidth for link in fabric.links], np.int64)
+    rates: IntArray = of_class[fabric.link_class[channels >> 1]]
+    return rates
+
+
 def metrics(fabric: Fabric, schedule: Schedule, outcome: Outcome) -> dict[str, float]:
     """Return the metrics of a whole run; algbw and busbw only with exactly one collective."""
-    busy = outcome.channel_wire / fabric.bandwidth[outcome.channels] / outcome.span
+    busy = outcome.channel_wire / rates_of(fabric, outcome.channels) / outcome.span
     out = {
         "completion_time_s": outcome.span,
         "ideal_time_s": outcome.ideal_s,
@@ -88,7 +103,7 @@ def metrics(fabric: Fabric, schedule: Schedule, outcome: Outcome) -> dict[str, f
         "messages": int(outcome.count.sum()),
         **latency(outcome.latency, outcome.count),
         "link_utilization_max": float(busy.max(initial=0.0)),
-        "link_utilization_mean": float(busy.mean()) if len(busy) else 0.0,
+        "link_utilization_mean": float(np.average(busy, weights=outcome.alike)) if len(busy) else 0.0,
     }
 
 
@@ -143,11 +158,11 @@ def _flows(schedule: Schedule, o: Outcome) -> Table:
 def _links(fabric: Fabric, o: Outcome) -> Table:
     channels, wire = o.channels, o.channel_wire
     link = channels >> 1
-    rows, count = np.arange(len(channels)), np.ones(len(channels), np.int64)
+    rows, count = np.arange(len(channels)), o.alike
     if len(rows) > MAX_ROWS:
         keys = [fabric.level[link], fabric.link_class[link], fabric.plane[link], np.rint(wire)]
         rows, count = _classes(keys, count)
-    rate = fabric.bandwidth[channels[rows]]
+    rate = rates_of(fabric, channels[rows])
     busy = wire[rows] / rate
     table = {
         "channel": named(fabric, channels[rows]),

@@ -9,7 +9,7 @@ times; where it fails, the events are followed one by one instead.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,7 +126,7 @@ def _merged(rounds: tuple[Round, ...]) -> list[Round]:
     out: list[Round] = []
     for r in rounds:
         if out and _equal(out[-1], r):
-            out[-1] = replace(out[-1], repeat=out[-1].repeat + r.repeat)
+            out[-1] = out[-1].repeated(out[-1].repeat + r.repeat)
         else:
             out.append(r)
     return out
@@ -165,7 +165,7 @@ def _block(
         start = entry[src] + wait
         if np.ptp(start) > TOGETHER * abs(float(start[0])):
             return None
-        fluid, solves = _burst(transfers, settings)
+        fluid, solves = burst(transfers, settings)
         load = transfers.capacity
     arrived = fluid + transfers.arrived + model.endpoint.recv_overhead
     one = Pass(src, dst, wait + fluid + transfers.sent, wait + arrived)
@@ -192,7 +192,7 @@ def _in_step(walked: Walk, entry: Floats, one: Pass) -> bool:
     )
 
 
-def _burst(transfers: Transfers, settings: Settings) -> tuple[Floats, int]:
+def burst(transfers: Transfers, settings: Settings) -> tuple[Floats, int]:
     """Return how long the fluid of each transfer takes if all start together, and how often rates were found."""
     pool = Pool(transfers.flows, transfers.wire, transfers.capacity, settings)
     took = np.zeros(len(transfers))
