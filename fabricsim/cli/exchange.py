@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from fabricsim.cli.options import Force, Json, results_console
+from fabricsim.cli.options import Force, Json, Output, results_console
 
 if TYPE_CHECKING:
     from fabricsim.formats.measured import Log
+    from fabricsim.report.tables import TextTable
     from fabricsim.result import Result
 
 
@@ -22,14 +23,24 @@ def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A result folder, or a measured log.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="A result folder, or a measured log.")],
     as_json: Json = False,
+    output: Output = None,
+    force: Force = False,
 ) -> None:
     """Compare two results, or a result and a log of nccl-tests or HCCL Test, size by size or metric by metric."""
+    from fabricsim.report.folder import check_folder
+
+    if output:
+        check_folder(output, force=force)
+        output.mkdir(parents=True, exist_ok=True)
+    page = output / "comparison.html" if output else None
     log_a, results_a = _answers(a)
     log_b, results_b = _answers(b)
     if log_a and log_b:
-        _compare_sizes(log_a, log_b, as_json=as_json)
+        _compare_sizes(log_a, log_b, page, as_json=as_json)
     else:
-        _compare_results(results_a, results_b, (str(a), str(b)), as_json=as_json)
+        _compare_results(results_a, results_b, (str(a), str(b)), page, as_json=as_json)
+    if page:
+        print(f"page: {page}", file=sys.stderr)
 
 
 def _answers(path: Path) -> tuple[Log | None, list[Result]]:
@@ -44,23 +55,30 @@ def _answers(path: Path) -> tuple[Log | None, list[Result]]:
     return log_of(results, str(path)), results
 
 
-def _compare_sizes(a: Log, b: Log, *, as_json: bool) -> None:
+def _compare_sizes(a: Log, b: Log, page: Path | None, *, as_json: bool) -> None:
     from fabricsim.formats.comparison import compare_logs
+    from fabricsim.report.comparison_tables import sizes_table
 
     comparison = compare_logs(a, b)
+    table = sizes_table(comparison)
+    if page:
+        from fabricsim.report.comparison_page import write_comparison
+
+        write_comparison((a.source, b.source), [table], page, sizes=comparison)
     if as_json:
         rows = [{**vars(row), "error": row.error} for row in comparison.rows]
         content = {"a": a.source, "b": b.source, "rows": rows, "mean_error": comparison.mean_error,
                    "only_a": comparison.only_a, "only_b": comparison.only_b}  # fmt: skip
         print(json.dumps(content, indent=1))
         return
-    from fabricsim.report.comparison_tables import sizes_table
     from fabricsim.report.terminal import print_tables
 
-    print_tables([sizes_table(comparison)], results_console())
+    print_tables([table], results_console())
 
 
-def _compare_results(a: list[Result], b: list[Result], names: tuple[str, str], *, as_json: bool) -> None:
+def _compare_results(
+    a: list[Result], b: list[Result], names: tuple[str, str], page: Path | None, *, as_json: bool
+) -> None:
     from fabricsim.errors import InputError
 
     if not a or not b:
@@ -69,19 +87,28 @@ def _compare_results(a: list[Result], b: list[Result], names: tuple[str, str], *
     if len(a) != len(b):
         raise InputError(f"{names[0]} has {len(a)} points, {names[1]} has {len(b)}", "compare equal sweeps")
     pairs = list(zip(a, b, strict=True))
+    tables = _metric_tables(pairs, names)
+    if page:
+        from fabricsim.report.comparison_page import write_comparison
+
+        write_comparison(names, tables, page, results=pairs[-1])
     if as_json:
         content = [{"a": dict(of_a.metrics), "b": dict(of_b.metrics)} for of_a, of_b in pairs]
         print(json.dumps(content[0] if len(content) == 1 else content, indent=1))
         return
-    from fabricsim.report.comparison_tables import metrics_beside
     from fabricsim.report.terminal import print_tables
 
+    print_tables(tables, results_console())
+
+
+def _metric_tables(pairs: list[tuple[Result, Result]], names: tuple[str, str]) -> list[TextTable]:
+    from fabricsim.report.comparison_tables import metrics_beside
+
     titles = [f"A: {names[0]}   B: {names[1]}"] + [f"point {index}" for index in range(1, len(pairs))]
-    tables = [
+    return [
         metrics_beside(title, of_a.metrics, of_b.metrics)
         for title, (of_a, of_b) in zip(titles, pairs, strict=True)
     ]
-    print_tables(tables, results_console())
 
 
 # -- convert ---------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def bandwidth(results: Result | Sequence[Result], ax: Axes | None = None) -> Axe
         _bandwidth_lines(ax, entry, scale, colour, several=len(found) > 1)
     if len(found) > len(COLOURS):
         ax.plot([], [], " ", label=f"{len(found) - len(COLOURS):,} more are not drawn")
-    _size_axis(ax, np.concatenate([entry.size for entry in found]))
+    size_axis(ax, np.concatenate([entry.size for entry in found]))
     ax.set_ylim(0, 1.08 * ax.dataLim.y1)
     ax.set_ylabel(scale.label("bandwidth"))
     legend(ax)
@@ -198,7 +198,8 @@ def _beside(ax: Axes, text: str, x: float, y: float, colour: str, *, left: bool 
     ax.annotate(text, (x, y), place, textcoords="offset points", va="center", ha=side, size=9, color=colour)
 
 
-def _size_axis(ax: Axes, sizes: NDArray[np.float64]) -> None:
+def size_axis(ax: Axes, sizes: NDArray[np.float64]) -> None:
+    """Give the axis of message sizes [B] its binary ticks."""
     ticks, labels = size_ticks(float(sizes.min()), float(sizes.max()))
     ax.set_xscale("log", base=2)
     ax.set_xticks(ticks, labels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fabricsim.explanation import explanation_in
 from fabricsim.report import markup, tables
@@ -16,6 +16,9 @@ from fabricsim.report.nccl import nccl_table
 from fabricsim.report.verdicts import Judged, headline, reason
 from fabricsim.result import Result
 from fabricsim.version import __version__
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _TILES: Final[Mapping[str, str]] = {
     "completion_time_s": "completion time",
@@ -55,7 +58,12 @@ def page_html(results: Result | Sequence[Result], verdict: Sequence[Judged] | No
         _explanation(points[-1]), _tables(points),
         _plan(points[-1]), _provenance(points[-1]), _notes(points), _foot(points[-1]),
     )  # fmt: skip
-    title = markup.text(points[0].name, 80).replace("<bdi>", "").replace("</bdi>", "")
+    return document(points[0].name, parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """Return a whole page of parts, which are markup: with its style, its script and nothing from elsewhere."""
+    shown = markup.text(title, 80).replace("<bdi>", "").replace("</bdi>", "")
     style, script = (
         files("fabricsim.report").joinpath(name).read_text(encoding="utf-8")
         for name in ("page.css", "page.js")
@@ -63,10 +71,19 @@ def page_html(results: Result | Sequence[Result], verdict: Sequence[Judged] | No
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title} · fabricsim</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
+        f"<title>{shown} · fabricsim</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         + "\n".join(part for part in parts if part)
         + f"\n</main>\n<script>\n{script}</script>\n</body>\n</html>\n"
     )
+
+
+def inline_figure(name: str, ax: Axes) -> str:
+    """Return a drawn figure as an element of a page, in the colours of its scheme; `name` keeps its ids apart."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    figure.suptitle("")  # the page has said whose figure it is
+    svg = markup.inline_svg(svg_text(figure, "none"), name, ax.get_title(loc="left"), _SCHEME)
+    return f"<figure>{svg}</figure>"
 
 
 def _head(points: Sequence[Result]) -> str:
@@ -110,13 +127,7 @@ def _figures(points: Sequence[Result]) -> str:
     drawn = draw_all(points)
     if not drawn:
         return ""
-    pictures = []
-    for name, ax in drawn.items():
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        figure.suptitle("")  # the page has said whose figure it is
-        svg = markup.inline_svg(svg_text(figure, "none"), name, ax.get_title(loc="left"), _SCHEME)
-        pictures.append(f"<figure>{svg}</figure>")
+    pictures = [inline_figure(name, ax) for name, ax in drawn.items()]
     note = f'<p class="note">{_of_last(points)}</p>' if len(points) > 1 else ""
     return f'<h2>Figures</h2>{note}<div class="figures">{"".join(pictures)}</div>'
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from fabricsim.errors import UsageError
-from fabricsim.report.figures import COLOURS, INK, MUTED, axes_for, legend
+from fabricsim.formats.comparison import Comparison
+from fabricsim.report.figures import COLOURS, INK, MUTED, axes_for, legend, size_axis
 from fabricsim.report.names import drawable
 from fabricsim.report.scales import bandwidth_scale, time_scale
 from fabricsim.report.tables import metric_name, metric_text
@@ -145,6 +146,17 @@ def comparison(a: Result, b: Result, ax: Axes | None = None) -> Axes:
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
     ax.set_xlabel("change [%]" if names else "change [%]: no metric differs")
+    return ax
+
+
+def sizes_beside(logs: Comparison, ax: Axes | None = None) -> Axes:
+    """Draw by how much the time of B differs from that of A [%] at each size that both have [B]."""
+    ax = axes_for(ax, "Time of B over A by message size", [])
+    size = np.array([row.size for row in logs.rows], np.float64)
+    ax.plot(size, [100 * row.error for row in logs.rows], "o-", color=COLOURS[0], lw=1.8, ms=5)
+    ax.axhline(0, color=INK, lw=0.8)
+    size_axis(ax, size)
+    ax.set_ylabel("time of B over A [%]")
     return ax
 
 

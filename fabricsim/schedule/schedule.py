@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from fabricsim.schedule.columns import IntArray, canonical
 from fabricsim.schedule.lines import EveryPair, Lines
 from fabricsim.schedule.operation import Operation, Round
 from fabricsim.schedule.rows import PLAIN, rows_of
+
+_SHOWN: Final = 20
+"""Operations that a notebook shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +109,21 @@ class Schedule:
     def __repr__(self) -> str:
         names = ", ".join(op.name for op in self.operations)
         return f"<Schedule: {names}; {sum(op.messages for op in self.operations)} messages>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        rows = "".join(
+            f"<tr><td>{escape(op.name)}</td><td>{escape(op.kind)}</td><td>{escape(op.algorithm)}</td>"
+            f"<td>{len(op.ranks):,}</td><td>{op.messages:,}</td><td>{op.payload:,}</td>"
+            f"<td>{escape(', '.join(op.after))}</td></tr>"
+            for op in self.operations[:_SHOWN]
+        )
+        names = ("operation", "kind", "algorithm", "ranks", "messages", "payload [B]", "after")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        rest = len(self.operations) - _SHOWN
+        more = f"<p>{rest:,} more operations</p>" if rest > 0 else ""
+        return f"<table><tr>{head}</tr>{rows}</table>{more}"
 
 
 def _identity(r: Round) -> Iterator[bytes]:

@@ -66,6 +66,12 @@ class Sweep:
         bad = f", {len(self.failed)} failed" if self.failed else ""
         return f"<Sweep {self.name}: {len(self.outcomes)} points{bad}>"
 
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        shown = self.frame.dropna(axis="columns", how="all").to_html(max_rows=20, max_cols=10)
+        return f"<p><b>{escape(self.name)}</b>: {len(self.outcomes)} points, {len(self.failed)} failed</p>{shown}"
+
 
 def sweep(
     scenario: Scenario | str | Path,

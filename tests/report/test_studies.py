@@ -134,3 +134,33 @@ def test_they_draw_where_they_are_told(ring: Result) -> None:
     axes = Figure().subplots(2)
     assert inside.rounds(ring, axes[0]) is axes[0]
     assert studies.comparison(ring, ring, axes[1]) is axes[1]
+
+
+def test_a_comparison_is_a_page(cli, tmp_path, ring: Result) -> None:
+    other = fs.simulate(
+        resolve({"shape": "ring", "size": 4, "link": {"bandwidth": "25 GB/s", "latency": "500 ns"}}),
+        fs.all_reduce("1 MiB", algorithm="ring"),
+    )
+    folders = [result.save(tmp_path / name) for result, name in ((ring, "<b>a"), (other, "b"))]
+    code, _, err = cli("compare", *folders, "-o", tmp_path / "out")
+    assert code == 0
+    assert "comparison.html" in err
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert "<b>a" not in page
+    change = (500e-9 + 2**18 / 25e9) / (500e-9 + 2**18 / 50e9) - 1
+    assert f"{change:+.2%}" in page
+    assert "<svg" in page
+    assert cli("compare", *folders, "-o", tmp_path / "out")[0] == 2
+
+
+def test_schedules_and_sweeps_show_in_notebooks(ring: Result) -> None:
+    from fabricsim.run import schedule_of
+    from fabricsim.scenario import load_scenario
+
+    fabric = resolve({"shape": "ring", "size": 4, "link": {"bandwidth": "50 GB/s", "latency": "500 ns"}})
+    schedule = schedule_of(fabric, fs.all_reduce("1 MiB", algorithm="ring"), 0)
+    assert f"<td>{24:,}</td><td>{6 * 4 * 2**18:,}</td>" in schedule._repr_html_()
+    sweep = fs.sweep(load_scenario("ring-first-run"), {"seed": [1, 2]}, workers=1)
+    shown = sweep._repr_html_()
+    assert "2 points, 0 failed" in shown
+    assert "<script" not in shown
