@@ -74,6 +74,17 @@ def poisson(count: int, kernel: str, quantum: str, most: float | None) -> Row:
 
 
 RING = "workload: [{{name: a, collective: all-reduce, algorithm: ring, size: {size}}}]"
+HIERARCHICAL = "workload: [{name: a, collective: all-reduce, algorithm: hierarchical, size: 16 GiB}]"
+CHOICE = "tokens: 4096, top_k: 8, group: 7744, experts: 7744, level: cabinet"
+EXPERTS = f"""workload:
+  - {{name: there, pattern: moe-dispatch, size: 7 KiB, {CHOICE}}}
+  - {{name: back, after: [there], pattern: moe-combine, size: 14 KiB, {CHOICE}}}"""
+DOWN = """
+failures:
+  - {at: 0 s, link: [cluster/pod5/row1/cabinet7/leaf0, cluster/pod5/row1/agg0-7]}
+  - {at: 0 s, node: cluster/pod9/row0/agg1-20}
+recovery: {reroute: recompute}
+"""
 ROWS = [
     all_to_all(4),
     all_to_all(8, 1.5),
@@ -97,6 +108,26 @@ ROWS = [
         "ring all-reduce, atlas960-supercluster, 991,232 ranks",
         "topology: atlas960-supercluster\n" + RING.format(size="16 GiB"),
         40.0,
+    ),
+    scenario(
+        "hierarchical all-reduce, atlas960-supercluster, 991,232 NPUs",
+        "topology: atlas960-supercluster\n" + HIERARCHICAL,
+        60.0,
+    ),
+    scenario(
+        "the same, one optical link and one switch down",
+        "topology: atlas960-supercluster\n" + HIERARCHICAL + DOWN,
+        60.0,
+    ),
+    scenario(
+        "experts there and back, the same, the same down",
+        "topology: atlas960-supercluster\n" + EXPERTS + DOWN,
+        60.0,
+    ),
+    scenario(
+        "hierarchical all-reduce, atlas950-supercluster, 524,288 NPUs",
+        "topology: atlas950-supercluster\n" + HIERARCHICAL,
+        60.0,
     ),
     poisson(10_000, "numba", "0 s", None),
     poisson(10_000, "numpy", "0 s", None),

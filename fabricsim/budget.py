@@ -36,6 +36,10 @@ FLOWS_PER_CPU_SECOND: Final = 200_000.0
 BYTES_PER_FLOW: Final = 700.0
 """Of the flow engine, where flows that start together are solved once."""
 
+LINKS_PER_CPU_SECOND: Final = 1_500_000.0
+BYTES_PER_LINK: Final = 140.0
+"""Of a machine whose traffic is taken by symmetry: it is built, and identified, link by link."""
+
 BASE_BYTES: Final = 80e6
 """Resident memory of Python and its libraries before anything is built."""
 
@@ -79,6 +83,14 @@ def estimate_flows(flows: int) -> dict[str, float]:
     return {
         "estimated_cpu_s": round(0.2 + flows / FLOWS_PER_CPU_SECOND, 3),
         "estimated_memory_B": round(BASE_BYTES + flows * BYTES_PER_FLOW),
+    }
+
+
+def estimate_classes(links: int) -> dict[str, float]:
+    """Return the estimated CPU-seconds and peak memory [B] of a flow run by symmetry: what the machine's links cost."""
+    return {
+        "estimated_cpu_s": round(1.0 + links / LINKS_PER_CPU_SECOND, 3),
+        "estimated_memory_B": round(BASE_BYTES + links * BYTES_PER_LINK),
     }
 
 

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.budget import Budget, check_budget, estimate, estimate_flows
+from fabricsim.budget import Budget, check_budget, estimate, estimate_classes, estimate_flows
 from fabricsim.code_version import code_version
 from fabricsim.collectives import Collective
 from fabricsim.cross_check import cross_checked
 from fabricsim.engines import ENGINES, KERNELS, kernel_for, packet_routes
 from fabricsim.engines.choice import engine_for
-from fabricsim.engines.flow.engine import solver_for
+from fabricsim.engines.flow.engine import solver_for, taken_by_symmetry
 from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError, UsageError, close_match
 from fabricsim.explanation import MOST_MESSAGES, explained, what_if
@@ -302,11 +302,14 @@ def _flow_plan(job: Job) -> dict[str, Any]:
     """Return what the flow engine will run. Bytes per level only where the paths are few enough to count here."""
     operations = range(len(job.schedule.operations))
     flows = sum(op.messages for op in job.schedule.operations)
+    symmetric = taken_by_symmetry(job.fabric, job.schedule, job.routing, job.failures, job.model, job.quantum)
+    how = "classes of flows, by the symmetry of the machine" if symmetric else "rates of flows"
+    once = sum(r.messages for op in job.schedule.operations for r in op.rounds) or flows
     return {
-        **_said(job, solver_for(job.kernel), "rates of flows, max-min fair between events"),
+        **_said(job, solver_for(job.kernel), f"{how}, max-min fair between events"),
         "operations": [_planned(job, index) for index in operations],
         "flows": flows,
-        **estimate_flows(sum(r.messages for op in job.schedule.operations for r in op.rounds) or flows),
+        **(estimate_classes(job.fabric.link_count) if symmetric else estimate_flows(once)),
     }
 
 

@@ -109,6 +109,17 @@ def _late(failures: Failures, end: float) -> tuple[str, ...]:
     )
 
 
+def taken_by_symmetry(
+    fabric: Fabric, schedule: Schedule, routing: Routing, failures: Failures, model: Model, quantum: float
+) -> bool:
+    """Return whether a run goes by classes of flows; told without listing any."""
+    at_once = sum(r.messages for op in schedule.operations for r in op.rounds)
+    if quantum or at_once <= classes.LEAST_FLOWS or (len(failures) and failures.reroute == "none"):
+        return False
+    coloured = fabric.ranks <= MOST_COLOURED and not classes.misfit(fabric, schedule, routing)
+    return coloured or not misfit_of_lines(fabric, schedule, routing, model)
+
+
 def _run(
     fabric: Fabric, schedule: Schedule, routing: Routing, failures: Failures, model: Model, seed: int,
     settings: Settings,

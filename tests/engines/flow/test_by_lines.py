@@ -22,7 +22,7 @@ from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import compile_failures
 from fabricsim.routing import Routing
-from fabricsim.run import run
+from fabricsim.run import job_of, plan, run
 from fabricsim.scenario import parse_scenario
 from fabricsim.schedule import Operation, Schedule
 from fabricsim.topology import load_topology, resolve
@@ -211,3 +211,13 @@ def test_packets_too_go_around_what_is_down_from_the_beginning() -> None:
 def test_what_fails_later_is_refused(engine: str) -> None:
     with pytest.raises(InputError, match="only around what is down from 0 s on"):
         run_text(engine, "all-to-all", at="1 us")
+
+
+def test_the_plan_says_what_symmetry_saves(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = SCENARIO.format(engine="flow", what="all-reduce, algorithm: hierarchical", at="0 s")
+    few = plan(job_of(parse_scenario(text)))
+    monkeypatch.setattr(classes, "LEAST_FLOWS", 1)
+    job = job_of(parse_scenario(text))
+    assert "symmetry" not in few["why"]
+    assert "by the symmetry of the machine" in plan(job)["why"]
+    assert plan(job)["estimated_memory_B"] == pytest.approx(80e6 + 140 * job.fabric.link_count, abs=1)
