@@ -71,7 +71,7 @@ def packet(
     check_lanes(schedule, model.lanes)
     if paths is None:
         paths = packet_routes(fabric, schedule, routing, model, seed)
-    circles = deadlock_notes(fabric, schedule, paths, model)
+    circles = deadlock_notes(fabric, schedule, paths, routing, model)
     kernel, _ = kernel_for(kernel, fabric, schedule, paths, failures, model)
     record = PACKET_KERNELS[kernel](fabric, schedule, paths, failures, model, seed, watch)
     # a schedule's own start offsets shorten nothing: the bound counts from the first start

@@ -105,3 +105,20 @@ def test_routes_that_can_deadlock_are_told_where_they_did_not() -> None:
     (note,) = around("single", buffer=2**20).notes
     assert "routes of this run can deadlock, though they did not" in note
     assert "npu0 -> npu1" in note
+
+
+def adaptive_around(lanes: str) -> fs.Result:
+    """Return a shift by three around a ring of eight with room for all packets, each of which may choose."""
+    fabric = resolve({"shape": "ring", "size": 8, "link": LINK})
+    src = np.arange(8)
+    work = Schedule((operation(Round(src, (src + 3) % 8, 80_000)),))
+    return fs.simulate(fabric, work, routing=Routing("adaptive", lanes=lanes), model=Model(buffer=2**20))
+
+
+def test_ways_that_packets_choose_are_followed_too() -> None:
+    """Around a ring they can wait in a circle; with lanes to escape by, and up and down a tree, they cannot."""
+    (note,) = adaptive_around("single").notes
+    assert "routes of this run can deadlock, though they did not" in note
+    assert adaptive_around("escape").notes == ()
+    tree = resolve({"shape": "fat-tree", "k": 4, "link": LINK})
+    assert fs.simulate(tree, fs.shift("8 kB"), routing="adaptive", model=Model(buffer=8192)).notes == ()
