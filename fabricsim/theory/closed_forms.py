@@ -9,7 +9,7 @@ channel and alpha holds all that a message takes beyond its bytes: latency, dela
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, log2, prod
+from math import ceil, floor, log2, prod
 
 # -- rings: Patarasuk and Yuan, JPDC 69 (2009) -------------------------------------------------------------
 
@@ -35,6 +35,16 @@ def direct_half_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
 def two_shot_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
     """Return 2(α + S/(n·b)), a direct all-reduce: reduce-scatter, then all-gather."""
     return 2 * direct_half_s(n, size, bandwidth, alpha)
+
+
+def pairwise_all_to_all_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return (n − 1)·(α + S/(n·B)): an all-to-all with one partner after the other."""
+    return (n - 1) * direct_half_s(n, size, bandwidth, alpha)
+
+
+def one_message_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return α + S/B, whatever n is: each rank sends one message of S, and gets one."""
+    return alpha + size / bandwidth
 
 
 # -- exchanges between partners, n a power of two: Thakur, Rabenseifner, Gropp, IJHPCA 19 (2005) ------------
@@ -99,6 +109,30 @@ def k_nomial_broadcast_s(n: int, size: float, bandwidth: float, alpha: float, ra
     return rounds * (alpha + size / bandwidth)
 
 
+def streamed_broadcast_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return ⌊log2 n⌋·α + ⌈log2 n⌉·S/B: a binomial broadcast whose senders go on when a message has left.
+
+    Who sends to several waits for bytes only, not for the way they take. Position 2^⌊log2 n⌋ − 1 is the last: it is
+    as deep as any, and is sent to in the last round.
+    """
+    return floor(log2(n)) * alpha + ceil(log2(n)) * size / bandwidth
+
+
+def binomial_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return ⌊log2 n⌋·(α + S/B): a binomial reduce takes its deepest position's way, all others are in by then."""
+    return floor(log2(n)) * (alpha + size / bandwidth)
+
+
+def binomial_all_reduce_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return the time of a binomial reduce, and a streamed broadcast of its sum."""
+    return binomial_reduce_s(n, size, bandwidth, alpha) + streamed_broadcast_s(n, size, bandwidth, alpha)
+
+
+def dissemination_barrier_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
+    """Return ⌈log2 n⌉·(α + S/B), S the bytes of a word of arrival: Hensgen, Finkel, Manber, IJPP 17 (1988)."""
+    return ceil(log2(n)) * (alpha + size / bandwidth)
+
+
 def binomial_scatter_s(n: int, size: float, bandwidth: float, alpha: float) -> float:
     """Return log2 n · α + (n − 1)/n · S/B, a scatter or gather on a binomial tree; n a power of two."""
     return recursive_half_s(n, size, bandwidth, alpha)
@@ -147,6 +181,11 @@ def multi_dimensional_half_s(dims: int, side: int, size: float, bandwidth: float
 def chain_broadcast_s(n: int, size: float, bandwidth: float, alpha: float, chunks: int) -> float:
     """Return (n − 2 + C)·(α + S/(C·B)), a broadcast down a chain of n ranks in C equal pieces."""
     return (n - 2 + chunks) * (alpha + size / chunks / bandwidth)
+
+
+def streamed_chain_s(n: int, size: float, bandwidth: float, alpha: float, chunks: int) -> float:
+    """Return (n − 1)·α + (n − 2 + C)/C · S/B: the same, whose senders go on when a piece has left."""
+    return (n - 1) * alpha + (n - 2 + chunks) / chunks * size / bandwidth
 
 
 # -- reduction in the switch -----------------------------------------------------------------------------

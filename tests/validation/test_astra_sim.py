@@ -12,6 +12,8 @@ What remains different, and is stated rather than tuned away:
   once more, which is counted here by hand where the collective has more than one step.
 """
 
+import pytest
+
 import fabricsim as fs
 from tests.validation.lab import completion, run, shape
 
@@ -25,6 +27,37 @@ def test_ring_all_reduce_on_a_ring() -> None:
     astra, steps = 43_709 * NS, 14
     assert astra == (steps * (int(500 + 2**17 / 50) + 1) + 1) * NS
     assert 0 <= ours - astra <= steps * NS
+
+
+@pytest.mark.parametrize("n", [8, 13, 64, 256, 1024])
+def test_ring_all_reduce_of_any_length(n: int) -> None:
+    size, steps = n * 2**14, 2 * (n - 1)
+    model = fs.Model(mtu=2**14, endpoint=fs.Endpoint(send_overhead=E))
+    result = run(shape("ring", size=n), "all-reduce", "ring", f"{size} B", model=model, engine="flow")
+    astra = (steps * (int(500 + 2**14 / 50) + 1) + 1) * NS
+    assert -1e-15 <= completion(result) + E - astra <= steps * NS
+
+
+@pytest.mark.parametrize("n", [8, 13, 64, 256])
+@pytest.mark.parametrize(("kind", "steps"), [("all-to-all", 1), ("all-reduce", 2)])
+def test_direct_exchanges_on_full_meshes(kind: str, steps: int, n: int) -> None:
+    model = fs.Model(mtu=2**14, endpoint=fs.Endpoint(send_overhead=E))
+    size = f"{n * 2**14} B"
+    result = run(shape("full-mesh", size=n), kind, "direct", size, model=model, engine="flow")
+    astra = (steps * (int(500 + 2**14 / 50) + 1) + 1) * NS
+    assert -1e-15 <= completion(result) + E - astra <= steps * NS
+
+
+@pytest.mark.parametrize("n", [8, 64, 256, 1024])
+def test_halving_doubling_through_a_switch(n: int) -> None:
+    """Its unaware network charges two hops of latency and the bytes once: a cut-through switch."""
+    model = fs.Model("cut-through", endpoint=fs.Endpoint(send_overhead=E))
+    size, rounds = n * 2**10, n.bit_length() - 1
+    result = run(
+        shape("star", size=n), "all-reduce", "halving-doubling", f"{size} B", model=model, engine="flow"
+    )
+    astra = (2 * sum(int(1000 + size / 2**k / 50) + 1 for k in range(1, rounds + 1)) + 1) * NS
+    assert -1e-15 <= completion(result) + E - astra <= 2 * rounds * NS
 
 
 def test_direct_all_to_all_on_a_full_mesh() -> None:
