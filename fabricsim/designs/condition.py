@@ -16,7 +16,7 @@ from fabricsim.errors import InputError, close_match
 from fabricsim.expectations import FIGURES, TOPOLOGY, short_name
 from fabricsim.result import METRICS
 from fabricsim.scenario import Scenario, shipped_scenarios
-from fabricsim.topology import stated_parameters
+from fabricsim.topology import named_in, stated_parameters
 
 _FORM: Final = re.compile(r"\s*(\S+)\s*(<=|>=|==|<|>)\s*(?:([\d.]+\s*%?)\s*\*\s*)?(\S.*?)\s*")
 _EXAMPLES: Final = "'busbw >= 180 GB/s' or 'completion_time <= 1.05 * nonblocking'"
@@ -55,9 +55,9 @@ def _healthy(scenario: Scenario, varied: Varied) -> Mapping[str, Any]:
 
 def _nonblocking(scenario: Scenario, varied: Varied) -> Mapping[str, Any]:
     topology = scenario.data["topology"]
-    named = topology if isinstance(topology, str) else topology.get("name")
+    named = named_in(topology, scenario.base)
     if named:
-        tapers = [name for name in stated_parameters(varied.place(named)) if "taper" in name]
+        tapers = [name for name in stated_parameters(named) if "taper" in name]
         keys = [f"topology.set.{name}" for name in tapers]
     else:
         keys = ["topology.taper"] if "taper" in topology else []

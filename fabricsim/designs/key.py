@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from fabricsim.errors import InputError, close_match
 from fabricsim.scenario import Scenario, find
-from fabricsim.topology import as_written
+from fabricsim.topology import as_written, named_in
 
 
 @dataclass(frozen=True)
@@ -18,11 +17,6 @@ class Varied:
 
     path: str
     stated: Any
-    base: Path
-
-    def place(self, topology: str) -> str | Path:
-        """Return where a topology that the scenario names is: a shipped name as it is, a file from the scenario's."""
-        return self.base / topology if Path(topology).suffix or "/" in topology else topology
 
 
 def varied_key(scenario: Scenario, said: str) -> Varied:
@@ -30,16 +24,15 @@ def varied_key(scenario: Scenario, said: str) -> Varied:
 
     Raises InputError, with a close match, for what is none of these.
     """
-    base = Varied("", None, scenario.base)
     topology = scenario.data["topology"]
-    named = topology if isinstance(topology, str) else topology.get("name")
-    machine = as_written(base.place(named)) if named else {}
+    named = named_in(topology, scenario.base)
+    machine = as_written(named) if named else {}
     parameters = machine.get("parameters", {})
     name = said if said in parameters else _parameter(machine.get("levels", ()), said, parameters)
     name = name or (said.removeprefix("topology.set.") if said.startswith("topology.set.") else "")
     if name in parameters:
         settings = topology.get("set", {}) if isinstance(topology, Mapping) else {}
-        return Varied(f"topology.set.{name}", settings.get(name, parameters[name]), scenario.base)
+        return Varied(f"topology.set.{name}", settings.get(name, parameters[name]))
     if isinstance(topology, Mapping) and said in topology and "." not in said:
         said = f"topology.{said}"
     try:
@@ -48,7 +41,7 @@ def varied_key(scenario: Scenario, said: str) -> Varied:
         known = [*parameters, *(topology if isinstance(topology, Mapping) else ())]
         right = close_match(said, known) if known else "write a key path such as workload.ar.size"
         raise InputError(f"{said!r} is neither a key of the scenario nor a parameter", right) from None
-    return Varied(said, _at(scenario.data, key), scenario.base)
+    return Varied(said, _at(scenario.data, key))
 
 
 def _parameter(levels: Sequence[Mapping[str, Any]], said: str, parameters: Mapping[str, Any]) -> str:

@@ -1,51 +1,23 @@
-"""Which uncertain numbers of a machine decide a verdict: each is varied over its range, alone.
-
-Varied are the rates, latencies and delays of links, switches and devices that the machine's evidence calls
-reported, inferred or assumed. How far is a convention of ours, by confidence, in RANGES.
-"""
+"""Which uncertain numbers of a machine decide a verdict: each is varied over its range, alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from fabricsim.designs.uncertain import Change, Uncertain, uncertain_numbers
 from fabricsim.errors import UsageError
 from fabricsim.expectations import Expectation
-from fabricsim.fabric import Evidence, Fabric, rescaled
+from fabricsim.job import Job
 from fabricsim.regression.verdicts import Verdict, judge
 from fabricsim.result import Result
 from fabricsim.run import execute, job_of
 from fabricsim.scenario import Scenario
 
-RANGES: Final[Mapping[str, tuple[float, float]]] = {
-    "assumed": (0.5, 2.0),
-    "inferred": (0.8, 1.25),
-    "reported": (0.9, 1.1),
-}
-"""The factors that a number of each confidence is varied between; published ones stay."""
-
 _HALVINGS: Final = 10
 """How often the interval around a flip is halved: a factor of 2 then comes down to less than a thousandth."""
-
-Change = Callable[[Fabric, float], Fabric]
-
-
-@dataclass(frozen=True)
-class Uncertain:
-    """A number that is varied: its key in the machine's files, what is known of it, and how to change it."""
-
-    key: str
-    confidence: str
-    source: str
-    change: Change
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The factors it is varied between."""
-        return RANGES[self.confidence]
 
 
 @dataclass(frozen=True)
@@ -88,9 +60,9 @@ def sensitivity(scenario: Scenario) -> Sensitivity:
     if not expectations:
         raise UsageError(f"{scenario.name} has no expectation that can be varied; add one to expect:")
     points = scenario.points()
-    numbers, left_out = _uncertain(points)
+    numbers, left_out = uncertain_numbers(points)
     if not numbers:
-        raise UsageError(f"no rate, latency or delay of the machine of {scenario.name} is uncertain")
+        raise UsageError(f"no number of the machine of {scenario.name} is uncertain and can be varied")
     left_out += [
         f"{one}: needs other runs or the design" for one in scenario.expectations if _needs_more(one)
     ]
@@ -132,76 +104,27 @@ def _effects(
 def _flip(
     points: Sequence[Scenario], expectation: Expectation, number: Uncertain, end: float, holds: bool
 ) -> float:
-    """Return the factor between 1 and `end` at which the verdict becomes another, by halving on a log scale."""
-    same, other = 0.0, math.log(end)
+    """Return the factor nearest to 1 on the way to `end` at which the verdict is another."""
+
+    def same(factor: float) -> bool:
+        (verdict,) = judge(_results(points, number.change, factor), [expectation])
+        return verdict.ok == holds
+
+    if number.steps is not None:
+        outward = sorted(
+            (step for step in number.steps if (step - 1) * (end - 1) > 0), key=lambda step: abs(step - 1)
+        )
+        return next(step for step in outward if step == end or not same(step))
+    near, far = 0.0, math.log(end)  # halved on a log scale
     for _ in range(_HALVINGS):
-        middle = (same + other) / 2
-        (verdict,) = judge(_results(points, number.change, math.exp(middle)), [expectation])
-        same, other = (middle, other) if verdict.ok == holds else (same, middle)
-    return math.exp(other)
+        middle = (near + far) / 2
+        near, far = (middle, far) if same(math.exp(middle)) else (near, middle)
+    return math.exp(far)
 
 
 def _results(points: Sequence[Scenario], change: Change, factor: float) -> list[Result]:
-    jobs = [job_of(point) for point in points]
-    return [execute(replace(job, fabric=change(job.fabric, factor))) for job in jobs]
+    return [execute(change(point, factor)) for point in points]
 
 
-def _as_is(fabric: Fabric, factor: float) -> Fabric:
-    return fabric
-
-
-# -- the numbers -------------------------------------------------------------------------------------------
-
-
-def _uncertain(points: Sequence[Scenario]) -> tuple[list[Uncertain], list[str]]:
-    """Return the numbers of all points' machines that can be varied, and the evidence that cannot."""
-    numbers: dict[str, Uncertain] = {}
-    left_out: dict[str, None] = {}
-    for fabric in (point.fabric() for point in points):
-        for evidence in fabric.about.evidence:
-            if evidence.confidence in RANGES:
-                change = _change_of(fabric, evidence)
-                if change is None:
-                    left_out[
-                        f"{evidence.key} ({evidence.confidence}): no rate, latency or delay that can vary"
-                    ] = None
-                else:
-                    numbers[evidence.key] = Uncertain(
-                        evidence.key, evidence.confidence, evidence.source, change
-                    )
-    return list(numbers.values()), [text for text in left_out if text.partition(" ")[0] not in numbers]
-
-
-def _change_of(fabric: Fabric, evidence: Evidence) -> Change | None:
-    kind, _, rest = evidence.key.partition(".")
-    name, _, field = rest.rpartition(".")
-    if kind == "links" and field in _LINK_FIELDS:
-        links = [link for link in fabric.links if link.name == name and getattr(link, _LINK_FIELDS[field])]
-        return partial(_with_link, name, _LINK_FIELDS[field]) if links else None
-    if kind in ("switches", "devices") and field == "delay":
-        groups = [group for group in fabric.groups if group.device.name == name and group.device.delay]
-        return partial(_with_delay, name) if groups else None
-    return None
-
-
-_LINK_FIELDS: Final = {
-    "latency": "latency",
-    "bandwidth": "bandwidth",
-    "raw": "bandwidth",
-    "coding": "bandwidth",
-}
-"""What a link's number becomes in the fabric, by its key: raw and coding are factors of the rate."""
-
-
-def _with_link(name: str, field: str, fabric: Fabric, factor: float) -> Fabric:
-    return rescaled(fabric, name, **{field: factor})
-
-
-def _with_delay(name: str, fabric: Fabric, factor: float) -> Fabric:
-    groups = [
-        replace(group, device=replace(group.device, delay=group.device.delay * factor))
-        if group.device.name == name
-        else group
-        for group in fabric.groups
-    ]
-    return replace(fabric, groups=tuple(groups))
+def _as_is(point: Scenario, factor: float) -> Job:
+    return job_of(point)

@@ -237,12 +237,18 @@ def parse_range(entry: object) -> Range:
 
 def range_around(value: object, factor: int) -> Range:
     """Return the range from a value over `factor` to the value times it. Raises InputError where it is not above 0."""
-    (number, _), write = _of_one_kind(value, value)
+    number, write = as_number(value)
     if number <= 0:
         raise InputError(f"there is no range around {shown(value)}", _RIGHT)
     if isinstance(number, int):
         return Range(max(1, number // factor), number * factor, True, write)
     return Range(number / factor, number * factor, True, write)
+
+
+def as_number(value: object) -> tuple[int | float, Callable[[Any], Any]]:
+    """Return a value as a number, times in ps, and how another is written. Raises InputError for what is none."""
+    (number, _), write = _of_one_kind(value, value)
+    return number, write
 
 
 def _of_one_kind(low: object, high: object) -> tuple[list[Any], Callable[[Any], Any]]:

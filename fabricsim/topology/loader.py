@@ -254,6 +254,12 @@ def _header(path: Path, key: str, otherwise: Any) -> Any:
     return read_document(path).value.get(key, otherwise)
 
 
+def named_in(spec: str | Mapping[str, Any], base: Path) -> str | Path | None:
+    """Return the shipped name or the file that a topology as a scenario writes it names, None where it names none."""
+    named = spec if isinstance(spec, str) else spec.get("name")
+    return base / named if isinstance(named, str) and _is_path(named) else named
+
+
 def as_written(name_or_path: str | Path) -> Mapping[str, Any]:
     """Return what the file of a shipped topology, or a file, says, unread; nothing for a graph."""
     path = Path(name_or_path) if _is_path(name_or_path) else _shipped_file(str(name_or_path))

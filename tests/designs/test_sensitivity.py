@@ -68,8 +68,55 @@ def test_numbers_are_ranked_by_effect(tmp_path: Path) -> None:
     assert effects[1].swing == pytest.approx(STEP * (1 / 0.9 - 1 / 1.1) / (ALPHA + STEP), rel=1e-4)
 
 
+STARS = """schema: fabricsim.topology/1
+name: planes
+parameters: {planes: 4, size: 8, rate: 100 GB/s}
+device: {ports: 16}
+switches: {chip: {ports: 8}}
+links: {wire: {bandwidth: rate, latency: 0 ns}}
+levels: [{name: s, members: size, rule: switched, planes: planes, switch: chip, link: wire}]
+budget: {even: "planes % 2 == 0"}
+routing: {policy: spray}
+evidence:
+  device: &e {confidence: published, source: made for a test}
+  budget: *e
+  switches: *e
+  links: *e
+  parameters: {confidence: assumed, source: made for a test}
+  parameters.size: *e
+"""
+
+
+def planes(folder: Path, limit: str):
+    (folder / "machine.yaml").write_text(STARS)
+    (folder / "x.yaml").write_text(
+        "schema: fabricsim/1\nname: planes\ntopology: machine.yaml\nengine: flow\n"
+        "workload: [{name: a, collective: all-to-all, size: 64 MiB}]\n"
+        f"expect: {{a.busbw: '{limit}'}}\n"
+    )
+    return load_scenario(folder / "x.yaml")
+
+
+def test_parameters_of_the_file_are_varied_where_they_make_a_machine(tmp_path: Path) -> None:
+    found = sensitivity(planes(tmp_path, ">= 350 GB/s"))
+    assert {effect.number.key for effect in found.effects} == {"parameters.planes", "parameters.rate"}
+    by_key = {effect.number.key: effect for effect in found.effects}
+    even = by_key["parameters.planes"]
+    assert even.number.steps == (0.5, 1.5, 2.0)  # 2, 6 and 8 planes of 4; odd ones break the budget
+    assert (even.nominal.ok, even.low.ok, even.high.ok, even.flips_at) == (True, False, True, 0.5)
+    # twice the planes, twice the rate: but for the fill of a packet
+    assert even.high.actual == pytest.approx(2 * (even.nominal.actual or 0), rel=2e-3)
+    rate = by_key["parameters.rate"]
+    assert rate.flips_at == pytest.approx(350 / 400, rel=5e-3)
+
+
+def test_a_parameter_that_the_scenario_sets_is_its_own_choice(tmp_path: Path) -> None:
+    chosen = planes(tmp_path, ">= 350 GB/s").replace(**{"topology.set.planes": 6})
+    assert {effect.number.key for effect in sensitivity(chosen).effects} == {"parameters.rate"}
+
+
 def test_nothing_to_vary_and_nothing_to_judge(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no rate, latency or delay of the machine"):
+    with pytest.raises(UsageError, match="no number of the machine of ring is uncertain"):
         sensitivity(
             scenario(tmp_path, "<= 1 ms", MACHINE.replace("confidence: assumed", "confidence: published"))
         )
