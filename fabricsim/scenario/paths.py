@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
+
 from fabricsim.document import parse_document, plain_scalar
 from fabricsim.errors import Fault, InputError, Key, close_match
 from fabricsim.scenario.failures import FailureEntry
@@ -63,6 +65,7 @@ def _labelled(settings: Sequence[str] | Mapping[str, Any]) -> Iterator[tuple[str
     """Yield path, value and label of each setting; the path is empty where there is no `=`."""
     if isinstance(settings, Mapping):
         for path, value in settings.items():
+            value = value.item() if isinstance(value, np.generic) else value  # out of a frame or an array
             shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
             yield path, _Plain(value), f"setting {path}={shown}"
         return

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
@@ -244,6 +245,10 @@ def test_a_fault_of_binding_names_the_setting() -> None:
         InputError, match=r"^setting workload\.ar\.ranks=0-9: workload\.0\.ranks: there is no rank 9"
     ):
         scenario.schedule(scenario.fabric())
+
+
+def test_a_number_out_of_a_frame_is_a_number() -> None:
+    assert ring().replace(seed=np.int64(8)).seed == 8
 
 
 def test_replace_is_a_setting() -> None:
