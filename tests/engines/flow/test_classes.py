@@ -10,7 +10,7 @@ import pytest
 import fabricsim as fs
 from fabricsim.collectives import Collective
 from fabricsim.collectives.direct import EveryMove
-from fabricsim.engines.flow import classes, engine
+from fabricsim.engines.flow import classes, engine, listed
 from fabricsim.engines.flow.outcome import Outcome
 from fabricsim.engines.flow.pool import Settings
 from fabricsim.errors import InputError
@@ -121,7 +121,8 @@ def test_a_million_flows_are_taken_by_classes() -> None:
     assert result.metrics["completion_time_s"] == pytest.approx(outside, rel=0.02)
 
 
-def test_more_flows_than_can_be_listed_are_refused_with_the_reason() -> None:
+def test_more_flows_than_can_be_listed_are_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listed, "MOST_FLOWS", 20_000_000)
     fabric = load_topology("atlas950-superpod", cabinets=80)
     with pytest.raises(
         InputError, match=r"26,209,280 messages have to be listed one by one: ecmp routing does not commute"
