@@ -16,9 +16,15 @@ from fabricsim.scenario import load_scenario
 
 FOLDER = Path(__file__).parent.parent.parent / "scenarios"
 FILES = sorted(FOLDER.glob("*.yaml"))
+LONG = ("atlas960-supercluster-allreduce", "atlas960-supercluster-moe")
+"""A million NPUs each: half a minute and 5 GB."""
+CASES = [
+    pytest.param(path, marks=[pytest.mark.campaign] if path.stem in LONG else [], id=path.stem)
+    for path in FILES
+]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("file", CASES)
 def test_a_shipped_scenario_holds(file: Path) -> None:
     checked = check_scenario(load_scenario(file))
     assert checked.verdicts, f"{file} expects nothing"
