@@ -42,7 +42,16 @@ if TYPE_CHECKING:
         UsageError,
     )
     from fabricsim.fabric import Device, Fabric, Link
-    from fabricsim.failures import Flap, GroupDown, LaneDown, LinkDegraded, LinkDown, NodeDown, PlaneDown
+    from fabricsim.failures import (
+        Flap,
+        GroupDown,
+        LaneDown,
+        LinkDegraded,
+        LinkDown,
+        NodeDown,
+        PlaneDown,
+        Recovery,
+    )
     from fabricsim.inspection import inspect
     from fabricsim.model import Endpoint, Model
     from fabricsim.regression import judge
@@ -87,7 +96,16 @@ _HOME = {
     "designs": ("search", "solve"),
     "errors": ("BudgetError", "FabricError", "InputError", "SimulationError", "StallError", "UsageError"),
     "fabric": ("Device", "Fabric", "Link"),
-    "failures": ("Flap", "GroupDown", "LaneDown", "LinkDegraded", "LinkDown", "NodeDown", "PlaneDown"),
+    "failures": (
+        "Flap",
+        "GroupDown",
+        "LaneDown",
+        "LinkDegraded",
+        "LinkDown",
+        "NodeDown",
+        "PlaneDown",
+        "Recovery",
+    ),
     "inspection": ("inspect",),
     "model": ("Endpoint", "Model"),
     "regression": ("judge",),

@@ -29,7 +29,7 @@ from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError, UsageError, close_match
 from fabricsim.explanation import MOST_MESSAGES, explained, what_if
 from fabricsim.fabric import Fabric
-from fabricsim.failures import Failure, compile_failures
+from fabricsim.failures import Failure, Recovery, compile_failures
 from fabricsim.job import Job
 from fabricsim.model import Model
 from fabricsim.result import Result, digest_of
@@ -69,15 +69,15 @@ def job_of(scenario: Scenario, *, verified: bool = False) -> Job:
         verified=verified,
         **bound._asdict(),
     )
-    return _around_failures(job) if job.engine == "packet" else job
+    return _around_failures(job)
 
 
 def _around_failures(job: Job) -> Job:
     """Return the job that the packet engine gets where routing knows what is down: without those links."""
-    if job.failures.reroute == "none":
+    if job.engine != "packet" or not job.failures.avoided:
         return job
-    left = job.fabric.without(job.failures.down_for_good)
-    return replace(job, fabric=left, failures=compile_failures(left, (), detect=job.failures.detect))
+    left = job.fabric.without(job.failures.links)
+    return replace(job, fabric=left, failures=compile_failures(left, ()))
 
 
 def known_engine(name: str) -> str:
@@ -202,6 +202,7 @@ def simulate(
     workload: Workload | Sequence[Workload],
     *,
     failures: Sequence[Failure] = (),
+    recovery: Recovery | None = None,
     routing: Routing | str | None = None,
     model: Model | None = None,
     engine: str = "auto",
@@ -214,10 +215,10 @@ def simulate(
     """Return the Result of one workload on one fabric.
 
     workload: a Schedule, or collectives and patterns such as `all_reduce("256 MiB")`, which then use all ranks
-    unless they name some. routing and model default to what the topology states. quantum, verified: of the flow engine,
-    the least time between two solutions, and whether each is checked by its bottlenecks. explain: whether the result's
-    `explain()` also tells what faster links would give, which takes a run for each. Raises InputError for a workload
-    that does not fit, StallError if the simulation cannot finish.
+    unless they name some. recovery: what is done about failures. routing and model default to what the topology
+    states. quantum, verified: of the flow engine, the least time between two solutions, and whether each is checked by
+    its bottlenecks. explain: whether the result's `explain()` also tells what faster links would give, which takes a
+    run for each. Raises InputError for a workload that does not fit, StallError if the simulation cannot finish.
     """
     if isinstance(routing, str):
         routing = Routing(routing)
@@ -230,7 +231,7 @@ def simulate(
         schedule=schedule,
         routing=routing,
         model=model,
-        failures=compile_failures(fabric, failures),
+        failures=compile_failures(fabric, failures, recovery=recovery),
         seed=seed,
         engine=engine,
         kernel=known_kernel(kernel, engine),
@@ -238,7 +239,7 @@ def simulate(
         quantum=parse_time(quantum),
         verified=verified,
     )
-    return execute(job, explain=explain)
+    return execute(_around_failures(job), explain=explain)
 
 
 def schedule_of(fabric: Fabric, workload: Workload | Sequence[Workload], seed: int) -> Schedule:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import simpy
 
+from fabricsim.engines.detours import cut_apart
 from fabricsim.engines.ports import COMPLETION, FAULT, PICK, RELEASE, Bell, Packet, Port, Wiring
 from fabricsim.engines.record import Record
 from fabricsim.engines.trees import Trees
@@ -87,23 +88,29 @@ class Kernel:
                 self.settle[message] += transmit_ps(self.size[message], endpoint.reduce_rate)
 
     def _wire_up(self, routes: Routes, failures: Failures, model: Model) -> None:
-        fabric = self.fabric
         self.routes, self.failures = routes, failures
         self.meets = any(op.meets for op in self.schedule.operations)
         self.receive = self._arrived_anywhere if self.meets else self._arrived
         self.faulty = set(failures.channels.tolist())
-        header = model.wire(0) if model.switching == "cut-through" else None
+        self.header = model.wire(0) if model.switching == "cut-through" else None
         self.hops: list[Port] = []
         self.ports: dict[int, Port] = {}
         for channel in self._used():
-            wiring = Wiring(
-                channel, int(fabric.bandwidth[channel]), int(fabric.latency_ps[channel]),
-                int(fabric.delay_ps[fabric.channel_dst[channel]]), header,
-            )  # fmt: skip
-            self.ports[channel] = self._port(wiring)
+            self._wired(channel)
         self.hops.extend(self.ports[channel] for channel in routes.channels.tolist())
         self.path_starts, self.path_ends = routes.starts[:-1].tolist(), routes.starts[1:].tolist()
         self.first_path, self.path_count = routes.first.tolist(), routes.count.tolist()
+
+    def _wired(self, channel: int) -> Port:
+        """Return the port that feeds a channel, made when it is first asked for."""
+        if channel not in self.ports:
+            fabric = self.fabric
+            wiring = Wiring(
+                channel, int(fabric.bandwidth[channel]), int(fabric.latency_ps[channel]),
+                int(fabric.delay_ps[fabric.channel_dst[channel]]), self.header,
+            )  # fmt: skip
+            self.ports[channel] = self._port(wiring)
+        return self.ports[channel]
 
     def _plant(self) -> None:
         """Have the legs up of meetings end at the first node, where their trees take over."""
@@ -360,7 +367,7 @@ class Kernel:
         again = Packet(
             packet.id, packet.message, packet.payload, packet.wire, packet.origin, packet.end, repeat=True
         )
-        self._later(to_ps(self.failures.detect), RELEASE, lambda _: self._resend(again))
+        self._later(self.failures.detect_ps, RELEASE, lambda _: self._resend(again))
 
     def _resend(self, packet: Packet) -> None:
         self.retransmitted += packet.payload
@@ -391,6 +398,15 @@ class Kernel:
             f"nothing moves after {format_time(float(self.env.now) * 1e-12)}: {len(missing)} messages are undelivered"
         ]
         lines += self._held_up()
+        dead = [channel for channel, port in self.ports.items() if port.down_since is not None]
+        if dead:
+            # from where packets wait as well: their sources may have a way that they have no more
+            waiting = {
+                (int(self.fabric.channel_src[channel]), self.dst[packet.message])
+                for channel in dead
+                for packet in self.ports[channel].stuck
+            }
+            lines += cut_apart(self.fabric, dead, waiting | {(self.src[m], self.dst[m]) for m in missing})
         for message in missing[:5]:
             op = self.schedule.operations[self.operation[message]].name
             a, b = name(self.src[message]), name(self.dst[message])

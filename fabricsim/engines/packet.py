@@ -7,16 +7,21 @@ nothing is held up, and a plain network runs several times faster on the first.
 
 from __future__ import annotations
 
+from typing import Final
+
 from fabricsim.engines.feedback import FeedbackKernel
 from fabricsim.engines.kernel import Kernel
 from fabricsim.engines.record import Record
+from fabricsim.engines.rerouting import ReroutingKernel
 from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
-from fabricsim.routing import Routes
+from fabricsim.routing import Routes, Routing
 from fabricsim.schedule import Schedule
+
+MINIMAL: Final = Routing("minimal")
 
 
 def simulate_packets(
@@ -27,9 +32,16 @@ def simulate_packets(
     model: Model,
     seed: int = 0,
     watch: Watch | None = None,
+    routing: Routing = MINIMAL,
 ) -> Record:
-    """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds."""
+    """Return what happened when `schedule` ran over `fabric`, packet by packet, in picoseconds.
+
+    routing: how packets that leave a dead link choose another way.
+    """
     _refuse_unbuilt(schedule, failures, model)
+    if len(failures) and failures.recovery.reroute != "none":
+        _refuse_rerouting(routes, model)
+        return ReroutingKernel(fabric, schedule, routes, failures, model, seed, routing).run(watch)
     if routes.adaptive and routes.lanes > 1:
         _refuse_escape(model)
     if model.feedback or routes.adaptive:
@@ -51,6 +63,14 @@ def _refuse_unbuilt(schedule: Schedule, failures: Failures, model: Model) -> Non
             f"{model.flow_control} may drop packets, and switches that add up or copy do not make losses good"
         )
         raise InputError([Fault(what, "use credits or infinite buffers", ("model", "flow_control"))])
+
+
+def _refuse_rerouting(routes: Routes, model: Model) -> None:
+    """Raise InputError where packets that leave a dead link would meet queues that hold them up."""
+    held = model.feedback or ("adaptive packets wait in queues" if routes.adaptive else "")
+    if held:
+        what = f"rerouting is built where nothing holds packets up, and {held}"
+        raise InputError([Fault(what, "use reroute: none, or infinite buffers", ("recovery", "reroute"))])
 
 
 def _refuse_escape(model: Model) -> None:

@@ -141,6 +141,11 @@ class Port:
         self._set_rate(wiring.bandwidth)
 
     @property
+    def stuck(self) -> tuple[Packet, ...]:
+        """The packets that wait for the channel to come up."""
+        return tuple(self._waiting)
+
+    @property
     def waiting(self) -> int:
         """How many packets wait for a channel that is down."""
         return len(self._waiting)

@@ -17,9 +17,11 @@ from fabricsim.failures.parts import (
     NodeDown,
     PlaneDown,
 )
+from fabricsim.failures.response import REROUTES, Recovery
 from fabricsim.failures.timeline import Failures, compile_failures
 
 __all__ = [
+    "REROUTES",
     "Failure",
     "Failures",
     "Flap",
@@ -30,5 +32,6 @@ __all__ = [
     "LinkEnds",
     "NodeDown",
     "PlaneDown",
+    "Recovery",
     "compile_failures",
 ]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import Fault, FaultList, InputError
+from fabricsim.errors import FaultList, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures.parts import Failure
+from fabricsim.failures.response import Recovery
 from fabricsim.units import EXAMPLES, PS_PER_S, format_time, parse_time, to_ps
 
 IntArray = NDArray[np.int64]
@@ -25,15 +26,13 @@ MAX_FLAPS: Final = 100_000
 class Failures:
     """Failures of one fabric: (rows,) columns in order of time [ps], then channel.
 
-    factor is what holds for the channel from then on. detect [s]: how long a sender takes to notice a loss. reroute:
-    `none`, or `recompute` where routing knows what is down.
+    factor is what holds for the channel from then on. recovery: what is done about it.
     """
 
     time_ps: IntArray
     channel: IntArray
     factor: NDArray[np.float64]
-    detect: float = 0.0
-    reroute: str = "none"
+    recovery: Recovery = field(default_factory=Recovery)
 
     def __post_init__(self) -> None:
         for name, dtype in (("time_ps", np.int64), ("channel", np.int64), ("factor", np.float64)):
@@ -49,12 +48,14 @@ class Failures:
         return zip(self.time_ps.tolist(), self.channel.tolist(), self.factor.tolist(), strict=True)
 
     @property
-    def down_for_good(self) -> IntArray:
-        """The links that are down from the beginning on. Raises InputError where anything else fails."""
-        if np.any(self.time_ps > 0) or np.any(self.factor > 0):
-            what = "routes are recomputed only around what is down from 0 s on and not repaired"
-            right = "write at: 0 s, without factor and repair_after, or reroute: none"
-            raise InputError([Fault(what, right, ("recovery", "reroute"))])
+    def avoided(self) -> bool:
+        """Whether routes never know what fails: down from 0 s on for good, and recomputed at once."""
+        at_once = self.recovery.reroute == "recompute" and not self.detect_ps and not self.recovery.converge
+        return at_once and len(self) > 0 and not np.any(self.time_ps > 0) and not np.any(self.factor > 0)
+
+    @property
+    def links(self) -> IntArray:
+        """The links that ever change, each once, ascending."""
         return np.unique(self.channel >> 1)
 
     @property
@@ -72,22 +73,56 @@ class Failures:
             now[channel] = factor
         return worse
 
+    @property
+    def detect_ps(self) -> int:
+        """How long a failure takes to be noticed [ps]."""
+        return to_ps(float(self.recovery.detect))
+
+    @cached_property
+    def known(self) -> tuple[tuple[int, int, bool], ...]:
+        """(time [ps], channel, whether it is down) in order: what is known of the channels, and from when on.
+
+        A channel is known to be down once it was so for `detect`, and up likewise. What lasts no longer than that
+        passes unnoticed; at the instant at which it would be known, a repair counts first.
+        """
+        found = []
+        for channel in self.channels.tolist():
+            own = np.flatnonzero(self.channel == channel)
+            changes = list(_changes(self.time_ps[own].tolist(), (self.factor[own] == 0).tolist()))
+            down = False
+            ends = [time for time, _ in changes[1:]] + [None]
+            for (time, state), end in zip(changes, ends, strict=True):
+                due = time + self.detect_ps
+                if state != down and (end is None or due < end):
+                    found.append((due, channel, state))
+                    down = state
+        return tuple(sorted(found))
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that an engine can see of the failures."""
-        state = hashlib.sha256(f"{to_ps(self.detect)}".encode())
-        if self.reroute != "none":
-            state.update(self.reroute.encode())
+        state = hashlib.sha256(f"{self.detect_ps}".encode())
+        if self.recovery.reroute != "none":
+            state.update(f"{self.recovery.reroute} {to_ps(float(self.recovery.converge))}".encode())
         for column in (self.time_ps, self.channel):
             state.update(column.astype("<i8").tobytes())
         state.update(" ".join(f"{factor:.9g}" for factor in self.factor.tolist()).encode())
         return state.hexdigest()
 
 
+def _changes(times: Iterable[int], states: Iterable[bool]) -> Iterator[tuple[int, bool]]:
+    """Yield when a channel goes down (True) and comes up again; it is up at first."""
+    down = False
+    for time, state in zip(times, states, strict=True):
+        if state != down:
+            yield time, state
+            down = state
+
+
 def compile_failures(
-    fabric: Fabric, entries: Sequence[Failure], *, detect: float = 0.0, reroute: str = "none"
+    fabric: Fabric, entries: Sequence[Failure], *, recovery: Recovery | None = None
 ) -> Failures:
-    """Return the failures of `fabric` that `entries` state; detect [s] and reroute are kept with them.
+    """Return the failures of `fabric` that `entries` state; recovery is kept with them.
 
     Raises InputError with every fault found, keyed by the entry's index: a part that is not there, a negative time, a
     factor outside 0 … 1, a flap that does not come back before it fails again.
@@ -109,7 +144,7 @@ def compile_failures(
         for channel in (forth, forth + 1)
     )
     times_ps, channels, factors = (np.array([row[column] for row in rows]) for column in range(3))
-    return Failures(times_ps, channels, factors, detect, reroute)
+    return Failures(times_ps, channels, factors, recovery or Recovery())
 
 
 @dataclass(frozen=True)

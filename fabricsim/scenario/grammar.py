@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from fabricsim.collectives.move import GRAIN
 from fabricsim.errors import FaultList, InputError
+from fabricsim.failures import Recovery
 from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
 from fabricsim.scenario.failures import Breakage
 from fabricsim.scenario.kinds import FORMS, check_names
@@ -45,10 +46,15 @@ class FlowPart(Part):
 class RecoveryPart(Part):
     """recovery: what happens after a failure."""
 
-    reroute: Literal["none", "recompute"] = Field(
-        "none", description="recompute: routing knows what is down from 0 s on for good"
+    reroute: Literal["none", "local", "source", "recompute"] = Field(
+        "none", description="who leaves a link that is down: nobody, the node before it, sources, all nodes"
     )
-    detect: Time = Field(0.0, description="how long a sender takes to notice a loss")
+    detect: Time = Field(0.0, description="how long a failure, or a repair, takes to be noticed")
+    converge: Time = Field(0.0, description="recompute: how long new tables take from then on")
+
+    def value(self) -> Recovery:
+        """Return what this section states. Raises InputError keyed by field."""
+        return Recovery(self.detect, self.reroute, self.converge)
 
 
 class EntryPart(Part):

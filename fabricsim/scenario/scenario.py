@@ -128,9 +128,10 @@ class Scenario:
     def failures(self, fabric: Fabric) -> Failures:
         """Return what breaks when on `fabric`, as rows in time."""
         entries = [entry.failure() for entry in self.parts.failures]
+        with self._located("recovery"):
+            recovery = self.parts.recovery.value()
         with self._located("failures"):
-            recovery = self.parts.recovery
-            return compile_failures(fabric, entries, detect=recovery.detect, reroute=recovery.reroute)
+            return compile_failures(fabric, entries, recovery=recovery)
 
     def bind(self, fabric: Fabric) -> Bound:
         """Return all that the scenario comes down to on `fabric`; raises the faults of every part together."""

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fabricsim.errors import StallError
-from fabricsim.failures import LinkDegraded, LinkDown, compile_failures
+from fabricsim.failures import LinkDegraded, LinkDown, Recovery, compile_failures
 from fabricsim.model import Endpoint, Model
 from tests.engines.lab import fabric_of, messages, path, simulate, star
 
@@ -79,7 +79,7 @@ def test_a_loss_is_noticed_after_the_detection_time() -> None:
     fabric = path([("50 GB/s", "500 ns")])
     fault = LinkDown("300 ns", ("a", "b"), repair_after="1 ns")
     record = simulate(
-        fabric, messages((0, 1, 4096)), failures=compile_failures(fabric, [fault], detect=20e-6)
+        fabric, messages((0, 1, 4096)), failures=compile_failures(fabric, [fault], recovery=Recovery(20e-6))
     )
     assert record.delivered_ps[0] == 300_000 + 20 * US + TX + LATENCY
 
@@ -123,7 +123,7 @@ def test_every_byte_arrives_exactly_once_whatever_breaks_and_is_repaired(seed: i
         messages(*rows),
         model=model,
         policy="ecmp",
-        failures=compile_failures(fabric, faults, detect=1e-7),
+        failures=compile_failures(fabric, faults, recovery=Recovery(1e-7)),
     )
     assert record.arrival_bytes.sum() == sum(size for _, _, size in rows)
     assert len(record.arrival_bytes) == sum(model.packets(size) for _, _, size in rows)

@@ -15,7 +15,7 @@ from fabricsim.engines.packet import simulate_packets
 from fabricsim.engines.waiting import circle_in
 from fabricsim.errors import StallError
 from fabricsim.fabric import Fabric
-from fabricsim.failures import LinkDown, compile_failures
+from fabricsim.failures import LinkDown, Recovery, compile_failures
 from fabricsim.model import Ecn, Model, Sender
 from fabricsim.routing import Routes, Routing, routes, splitmix64
 from fabricsim.schedule import Operation, Schedule
@@ -205,7 +205,7 @@ def test_what_is_in_flight_when_a_link_breaks_gives_its_credits_back() -> None:
     ):
         record = simulate(
             fabric, messages((0, 2, 200_000), (1, 2, 200_000)), model=model,
-            failures=compile_failures(fabric, [fault], detect=1e-7),
+            failures=compile_failures(fabric, [fault], recovery=Recovery(1e-7)),
         )  # fmt: skip
         assert record.arrival_bytes.sum() == 400_000
         assert record.dropped == record.retransmitted > 0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fabricsim.failures import LinkDegraded, compile_failures
+from fabricsim.failures import LinkDegraded, Recovery, compile_failures
 from fabricsim.model import Ecn, Model, Sender
 from tests.engines.lab import fabric_of, messages, path, simulate, star
 from tests.validation.lab import within
@@ -139,7 +139,10 @@ def test_every_byte_arrives_whatever_breaks_and_is_repaired(model: Model, seed: 
         for a, d in zip(rng.integers(0, 6, 10), rng.integers(1, 6, 10), strict=True)
     ]
     record = simulate(
-        fabric, messages(*rows), model=model, failures=compile_failures(fabric, faults, detect=1e-7)
+        fabric,
+        messages(*rows),
+        model=model,
+        failures=compile_failures(fabric, faults, recovery=Recovery(1e-7)),
     )
     assert record.arrival_bytes.sum() == sum(size for _, _, size in rows)
     assert len(record.arrival_bytes) == record.packets

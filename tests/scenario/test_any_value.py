@@ -45,7 +45,7 @@ FULL: dict[str, Any] = {
         {"name": "ho", "pattern": "hotspot", "size": "1 KiB", "share": "20 %", "target": 1},
     ],
     "failures": [{"at": "1 us", "link": ["npu0", "npu1", 0], "factor": 0.5, "repair_after": "1 us"}],
-    "recovery": {"reroute": "none", "detect": "1 us"},
+    "recovery": {"reroute": "recompute", "detect": "1 us", "converge": "1 us"},
     "expect": {"bc.algbw": {"is": ">= 1 B/s", "when": {"bc.size": ">= 1 B"}}, "completion_time": ["<= 1 s"]},
     "sweep": {"seed": [1, 2], "workload.bc.size": ["1 KiB"]},
 }  # fmt: skip

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
-from fabricsim.failures import Failures, LinkDegraded, LinkDown, compile_failures
+from fabricsim.failures import Failures, LinkDegraded, LinkDown, Recovery, compile_failures
 
 US = 10**6  # ps
 
@@ -36,13 +36,13 @@ def message(fabric: Fabric, *entries: LinkDown | LinkDegraded) -> str:
 def test_a_link_goes_down_both_ways_and_comes_back() -> None:
     fabric = cycle()
     (link,) = fabric.links_between(0, 1)
-    found = compile_failures(fabric, [LinkDown("100 us", ("npu0", "npu1"), "1 ms")], detect=2e-6)
+    found = compile_failures(fabric, [LinkDown("100 us", ("npu0", "npu1"), "1 ms")], recovery=Recovery(2e-6))
     both = [2 * link, 2 * link + 1]
     expected = [(100 * US, c, 0.0) for c in both] + [(1100 * US, c, 1.0) for c in both]
     assert list(found.rows()) == expected
     assert found.is_fault.tolist() == [True, True, False, False]
     assert found.channels.tolist() == both
-    assert found.detect == 2e-6
+    assert found.recovery.detect == 2e-6
 
 
 def test_the_order_of_the_ends_does_not_matter() -> None:
@@ -145,4 +145,4 @@ def test_no_failures_are_no_rows() -> None:
     assert len(none) == 0
     assert none.channels.dtype == np.int64
     assert none.digest == Failures(np.zeros(0), np.zeros(0), np.zeros(0)).digest
-    assert none.digest != compile_failures(cycle(), [], detect=1e-6).digest
+    assert none.digest != compile_failures(cycle(), [], recovery=Recovery(1e-6)).digest

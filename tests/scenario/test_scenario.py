@@ -95,7 +95,7 @@ def test_failures_and_their_detection() -> None:
     assert [(time, factor) for time, _, factor in failures.rows()] == [(10**8, 0.5)] * 2 + [
         (11 * 10**8, 1.0)
     ] * 2
-    assert failures.detect == 10e-6
+    assert failures.detect_ps == 10**7
 
 
 def test_load_is_a_share_of_what_a_rank_can_inject() -> None:

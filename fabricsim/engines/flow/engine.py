@@ -78,6 +78,10 @@ def flow(
     model needs queues, StallError if a flow waits for a channel that stays down.
     """
     refuse_queues(model, routing)
+    if len(failures) and failures.recovery.reroute != "none" and not failures.avoided:
+        what = "the flow engine leaves only what is down from 0 s on for good, and known at once"
+        right = "use engine: packet, or reroute: none; or recompute without detect and converge"
+        raise InputError([Fault(what, right, ("recovery", "reroute"))])
     settings = Settings(solver_for(kernel), verified, quantum)
     outcome = _run(fabric, schedule, routing, failures, model, seed, settings)
     numbers = metrics(fabric, schedule, outcome)
@@ -117,7 +121,7 @@ def taken_by_symmetry(
 ) -> bool:
     """Return whether a run goes by classes of flows; told without listing any."""
     at_once = sum(r.messages for op in schedule.operations for r in op.rounds)
-    if quantum or at_once <= classes.LEAST_FLOWS or (len(failures) and failures.reroute == "none"):
+    if quantum or at_once <= classes.LEAST_FLOWS or (len(failures) and not failures.avoided):
         return False
     coloured = fabric.ranks <= MOST_COLOURED and not classes.misfit(fabric, schedule, routing)
     return coloured or not misfit_of_lines(fabric, schedule, routing, model)
@@ -130,7 +134,7 @@ def _run(
     no_symmetry = "links fail or degrade" if len(failures) else classes.misfit(fabric, schedule, routing)
     if fabric.ranks > MOST_COLOURED and not no_symmetry:
         no_symmetry = f"the links of {fabric.ranks:,} ranks are too many to be looked at one by one"
-    if failures.reroute == "recompute":
+    if failures.avoided:
         return _around(fabric, schedule, routing, failures, model, seed, settings)
     messages_at_once = sum(r.messages for op in schedule.operations for r in op.rounds)
     if not no_symmetry and not settings.quantum and messages_at_once > classes.LEAST_FLOWS:
@@ -181,13 +185,13 @@ def _around(
     settings: Settings,
 ) -> Outcome:  # fmt: skip
     """Return the outcome where what is down is known to routing from the beginning."""
-    links, at_once = failures.down_for_good, sum(r.messages for op in schedule.operations for r in op.rounds)
+    links, at_once = failures.links, sum(r.messages for op in schedule.operations for r in op.rounds)
     one_of_all = not classes.misfit(fabric, schedule, routing) and fabric.ranks <= MOST_COLOURED
     lined = not one_of_all and not misfit_of_lines(fabric, schedule, routing, model)
     if at_once > classes.LEAST_FLOWS and lined and not settings.quantum:
         return by_lines(fabric, schedule, model, settings, np.concatenate([2 * links, 2 * links + 1]))
     none = np.zeros(0, np.int64)
-    rest = Failures(none, none, np.zeros(0), failures.detect)
+    rest = Failures(none, none, np.zeros(0))
     outcome = _run(fabric.without(links), schedule, routing, rest, model, seed, settings)
     whole = np.delete(np.arange(fabric.link_count), links)[outcome.channels >> 1]
     return replace(outcome, channels=2 * whole + outcome.channels % 2)

@@ -12,14 +12,14 @@ from fabricsim.engines.kernels.feedback import with_feedback
 from fabricsim.engines.kernels.levels import channel_levels, in_levels
 from fabricsim.engines.kernels.sending import SENDING
 from fabricsim.engines.kernels.windows import in_windows
-from fabricsim.engines.packet import simulate_packets
+from fabricsim.engines.packet import MINIMAL, simulate_packets
 from fabricsim.engines.record import Record
 from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
-from fabricsim.routing import Routes
+from fabricsim.routing import Routes, Routing
 from fabricsim.schedule import Schedule
 
 IntArray = NDArray[np.int64]
@@ -121,6 +121,7 @@ def simulate_arrays(
     model: Model,
     seed: int = 0,
     watch: Watch | None = None,
+    routing: Routing = MINIMAL,
 ) -> Record:
     """Return what happened when `schedule` ran over `fabric`: the Record of the SimPy kernel, to the picosecond.
 
@@ -134,7 +135,7 @@ def simulate_arrays(
     if model.feedback:
         record = with_feedback(fabric, schedule, paths, model, seed, watch)
         # a stall is told by the kernel that knows what waits for what
-        return record or simulate_packets(fabric, schedule, paths, failures, model, seed)
+        return record or simulate_packets(fabric, schedule, paths, failures, model, seed, None, routing)
     if choice.level is not None:
         return in_levels(fabric, schedule, paths, model, choice.level, compiled=loops, watch=watch)
     return in_windows(fabric, schedule, paths, model, compiled=loops, watch=watch)
