@@ -114,14 +114,21 @@ def _point(result: Result, before: Baseline | None) -> Point:
     old = before.point(varied) if before else None
     found = result.numbers
     if old:  # what the user took out stays out, and tolerances stay as they were set
-        held = {name: replace(h, value=found[name]) for name, h in old.metrics.items() if name in found}
+        held = {
+            name: replace(h, value=_number(found[name])) for name, h in old.metrics.items() if name in found
+        }
     else:
         held = {name: _held(name, value) for name, value in _distinct(found).items()}
     return Point(varied, origin_of(result), held)
 
 
 def _held(path: str, value: int | float) -> Held:
-    return Held(value, default_rel(metric_name(path)), 0.0)
+    return Held(_number(value), default_rel(metric_name(path)), 0.0)
+
+
+def _number(value: int | float) -> int | float:
+    """Return a metric as a baseline holds it: what is true or false, such as `saturated`, as 1 or 0."""
+    return int(value) if isinstance(value, bool) else value
 
 
 def _distinct(found: Mapping[str, int | float]) -> dict[str, int | float]:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ def test_whole_numbers_stay_whole_and_are_held_exactly(path: Path, sweep: list[R
     assert isinstance(held["packet_hops"].value, int)
     assert held["packet_hops"].allowed == held["bytes_delivered"].allowed == 0
     assert held["completion_time_s"].allowed == pytest.approx(0.01 * sweep[0].metrics["completion_time_s"])
+
+
+def test_what_is_true_or_false_is_held_as_a_number(tmp_path: Path, sweep: list[Result]) -> None:
+    piled_up = replace(sweep[0], metrics={**sweep[0].metrics, "saturated": True})
+    write_baseline(tmp_path / "x.baseline.json", make_baseline([piled_up], "first"))
+    held = read_baseline(tmp_path / "x.baseline.json")
+    assert held.points[0].metrics["saturated"].value == 1
+    assert not compare(held, [piled_up]).differs
 
 
 def test_what_it_came_from_is_recorded(path: Path, sweep: list[Result]) -> None:
