@@ -24,8 +24,8 @@ _LOWER: Final = frozenset({
     "completion_time_s", "latency_mean_s", "latency_p50_s", "latency_p99_s", "latency_max_s",
     "packet_latency_mean_s", "packet_latency_p50_s", "packet_latency_p99_s", "packet_latency_max_s", "bytes_dropped",
     "bytes_retransmitted", "detection_time_s", "reroute_time_s", "recovery_time_s", "delay_s",
-    "bytes_lost_in_flight", "saturated", "diameter_hops", "mean_hops", "switches", "links", "parts.price", "parts.price_per_npu",
-    "parts.price_per_GBps", "parts.watts",
+    "bytes_lost_in_flight", "saturated", "diameter_hops", "mean_hops", "switches", "links", "parts.price",
+    "parts.price_per_npu", "parts.price_per_GBps", "parts.watts",
 })  # fmt: skip
 _HIGHER: Final = frozenset({
     "busbw_Bps", "throughput_before_Bps", "throughput_dip_Bps", "throughput_after_Bps",
