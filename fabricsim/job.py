@@ -9,6 +9,7 @@ from fabricsim.failures import Failures
 from fabricsim.model import Model
 from fabricsim.routing import Routing
 from fabricsim.schedule import Schedule
+from fabricsim.training import Training
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,3 +30,5 @@ class Job:
     quantum: float = 0.0
     verified: bool = False
     """Of the flow engine: the least time between two solutions [s], and whether each one is checked."""
+    training: Training | None = None
+    """The step whose exchanges the schedule has, where it is one."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA: Final = "fabricsim.result/1"
-TABLES: Final = ("flows", "links", "rounds", "timeline", "path")
+TABLES: Final = ("flows", "links", "rounds", "timeline", "path", "passes", "exposed")
 
 METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "completion_time_s": ("s", "last delivery minus first start"),
@@ -77,6 +77,27 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "round_trip_p999_s": ("s", "99.9th percentile of round trips"),
     "data_rate_Bps": ("B/s", "bytes asked for that were done from the end of the warm-up to the last issue"),
     "saturated": ("1", "whether less than 95 % of what was issued in that window was done in it"),
+    "step_time_s": ("s", "a training step, from its first pass to its last parameter"),
+    "compute_time_s": ("s", "what the slowest stage computes in a step"),
+    "bubble_time_s": ("s", "what a step takes longer where stages wait for each other, with nothing sent"),
+    "exposed_time_s": ("s", "what exchanges add to a step"),
+    "exposed_tp_s": ("s", "of that, exchanges of ranks that share matrices"),
+    "exposed_cp_s": ("s", "of that, exchanges of ranks that share sequences"),
+    "exposed_ep_s": ("s", "of that, tokens on their way to experts and back"),
+    "exposed_pp_s": ("s", "of that, what stages hand on"),
+    "exposed_dp_s": ("s", "of that, gradients and parameters of copies"),
+    "mfu": (
+        "1",
+        "operations that the model needs over those that all ranks could do at their peak in the time",
+    ),
+    "kernel_efficiency": ("1", "share of the peak that kernels reach, as stated"),
+    "communication_factor": (
+        "1",
+        "what exchanges, bubbles and passes done again leave of the kernels' share",
+    ),
+    "availability": ("1", "share of time in which the job runs, as stated"),
+    "tokens_per_s": ("", "tokens trained on in a second, availability included"),
+    "model_flops": ("", "operations that a step of the model needs, without any done again"),
     "link_utilization_max": ("1", "largest share of the completion time that a channel was busy"),
     "link_utilization_mean": ("1", "mean busy share over channels that carried traffic"),
 }
@@ -131,6 +152,20 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
             "",
             "rounds the row stands for, where those that repeat share a row; times are of all together",
         ),
+    },
+    "passes": {
+        "operation": ("", "name of the workload entry"),
+        "stage": ("", "stage of the pipeline, from 0"),
+        "micro_batch": ("", "micro-batch, from 0"),
+        "way": ("", "forward or backward"),
+        "start_s": ("s", "when the pass begins"),
+        "end_s": ("s", "when it ends"),
+    },
+    "exposed": {
+        "operation": ("", "name of the workload entry"),
+        "dimension": ("", "parallel dimension"),
+        "level": ("", "outermost level of the machine that its exchanges cross"),
+        "exposed_s": ("s", "what they add to the step"),
     },
     "timeline": {
         "time_s": ("s", "end of the interval"),

@@ -37,6 +37,7 @@ from fabricsim.routing import Routes, Routing, default_routing, relaying
 from fabricsim.scenario import Scenario
 from fabricsim.schedule import Messages, Operation, Schedule
 from fabricsim.traffic import Pattern
+from fabricsim.training import with_step
 from fabricsim.units import parse_time
 from fabricsim.version import __version__
 
@@ -121,6 +122,8 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
     made = {**versions(), "topology": design_of(job.fabric)}
     planned = plan(job)
     result = replace(result, name=job.name, plan=planned, cost=cost, provenance=made)
+    if job.training is not None:
+        return with_step(result, job.training)
     if explain or result.metrics["messages"] + result.metrics.get("packets", 0) <= MOST_MESSAGES:
         result = explained(job, result, _paths(job) if job.engine == "packet" else None)
     _paths.cache_clear()

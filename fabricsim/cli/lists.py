@@ -19,6 +19,7 @@ class Thing(StrEnum):
     TRAFFIC = "traffic"
     PARTS = "parts"
     TRACES = "traces"
+    MODELS = "models"
 
 
 class SchemaOf(StrEnum):
@@ -56,6 +57,13 @@ def _things(what: Thing) -> list[tuple[str, str]]:
         from fabricsim.inspection.parts import load_parts, shipped_parts
 
         return [(name, load_parts(name).title) for name in shipped_parts()]
+    if what is Thing.MODELS:
+        from fabricsim.models import MODELS
+
+        return [
+            (name, f"{model.parameters / 1e9:.0f} B parameters: {model.source}")
+            for name, model in MODELS.items()
+        ]
     if what is Thing.TRAFFIC:
         from fabricsim.traffic import PATTERNS
 

@@ -29,9 +29,9 @@ MODELS: Final[Mapping[str, ModelShape]] = MappingProxyType({
         ),
         ModelShape(
             name="pangu-pro-moe", layers=48, hidden=5_120, heads=40, kv_heads=8, head=128, ffn=5_376,
-            vocabulary=153_376, experts=64, top_k=8, expert_ffn=1_344, shared=4, confidence="published",
-            source="Pangu Pro MoE, arXiv 2505.21411: 72 B parameters, 16 B of them active; the sizes of heads and "
-            "experts are the released configuration's, not checked against it",
+            vocabulary=153_376, experts=64, top_k=8, expert_ffn=1_344, shared=4, confidence="assumed",
+            source="Pangu Pro MoE, arXiv 2505.21411: 72 B parameters, 16 B of them active, 48 layers, 64 experts "
+            "and 4 shared ones; sizes of heads and experts are chosen so that the totals come out",
         ),
     )
 })  # fmt: skip

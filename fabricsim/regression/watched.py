@@ -22,15 +22,17 @@ _DERIVED: Final = frozenset({
 })  # fmt: skip
 _LOWER: Final = frozenset({
     "completion_time_s", "latency_mean_s", "latency_p50_s", "latency_p99_s", "latency_max_s",
-    "packet_latency_mean_s", "packet_latency_p50_s", "packet_latency_p99_s", "packet_latency_max_s", "bytes_dropped",
-    "bytes_retransmitted", "detection_time_s", "reroute_time_s", "recovery_time_s", "delay_s",
-    "bytes_lost_in_flight", "saturated", "diameter_hops", "mean_hops", "switches", "links", "parts.price",
-    "parts.price_per_npu", "parts.price_per_GBps", "parts.watts",
+    "packet_latency_mean_s", "packet_latency_p50_s", "packet_latency_p99_s", "packet_latency_max_s",
+    "bytes_dropped", "bytes_retransmitted", "detection_time_s", "reroute_time_s", "recovery_time_s", "delay_s",
+    "bytes_lost_in_flight", "saturated", "step_time_s", "bubble_time_s", "exposed_time_s", "exposed_tp_s",
+    "exposed_cp_s", "exposed_ep_s", "exposed_pp_s", "exposed_dp_s", "diameter_hops", "mean_hops", "switches",
+    "links", "parts.price", "parts.price_per_npu", "parts.price_per_GBps", "parts.watts",
 })  # fmt: skip
 _HIGHER: Final = frozenset({
     "busbw_Bps", "throughput_before_Bps", "throughput_dip_Bps", "throughput_after_Bps",
-    "capacity_after_over_before", "recovered", "npus", "port_sum_Bps", "scale_up_injection_Bps",
-    "scale_out_injection_Bps", "bisection_Bps", "all_to_all_bound_Bps", "parts.mtbf_s",
+    "capacity_after_over_before", "recovered", "mfu", "communication_factor", "tokens_per_s", "npus",
+    "port_sum_Bps", "scale_up_injection_Bps", "scale_out_injection_Bps", "bisection_Bps", "all_to_all_bound_Bps",
+    "parts.mtbf_s",
 })  # fmt: skip
 
 

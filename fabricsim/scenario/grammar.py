@@ -19,6 +19,7 @@ from fabricsim.scenario.kinds import FORMS, check_names
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
 from fabricsim.scenario.search import SearchPart
 from fabricsim.scenario.space import JSON_SCHEMA, Space, parse_space
+from fabricsim.scenario.training import TrainEntry
 from fabricsim.topology.grammar import Policy, RoutingOptions
 from fabricsim.validation import Flops, ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
 
@@ -197,23 +198,24 @@ class TraceEntry(EntryPart):
         return "trace"
 
 
-AnyEntry = CollectiveEntry | PatternEntry | MemoryEntry | TraceEntry
+AnyEntry = CollectiveEntry | PatternEntry | MemoryEntry | TraceEntry | TrainEntry
 
 _CLASSES: Final[Mapping[str, type[AnyEntry]]] = {
     "collective": CollectiveEntry,
     "pattern": PatternEntry,
     "memory": MemoryEntry,
     "trace": TraceEntry,
+    "train": TrainEntry,
 }
 
 
 def entry_form(value: Mapping[str, Any]) -> str:
-    """Return what a workload entry is, by which of `collective`, `pattern`, `memory` and `trace` it has."""
+    """Return what a workload entry is, by which of `collective`, `pattern`, `memory`, `trace` and `train` it has."""
     has = [key for key in FORMS if key in value]
     if len(has) > 1:
         raise InputError(f"has both a {has[0]} and a {has[1]}", "make two entries of it")
     if not has:
-        what = "has neither a collective nor a pattern, and no memory or trace"
+        what = "has neither a collective nor a pattern, and no memory, trace or training step"
         raise InputError(what, "add one, as in collective: all-reduce")
     return has[0]
 
@@ -245,7 +247,8 @@ def _topology(value: object) -> object:
 
 
 Entry = Annotated[
-    CollectiveEntry | BarrierEntry | PatternEntry | MemoryEntry | TraceEntry, BeforeValidator(checked(_entry))
+    CollectiveEntry | BarrierEntry | PatternEntry | MemoryEntry | TraceEntry | TrainEntry,
+    BeforeValidator(checked(_entry)),
 ]
 
 
@@ -282,7 +285,7 @@ class ScenarioPart(Part):
 
 def entry_name(value: Mapping[str, Any]) -> str:
     """Return the name of a workload entry as written: its own, or else its collective's or pattern's."""
-    kind = "trace" if "trace" in value else ""
+    kind = next((form for form in ("trace", "train") if form in value), "")
     return str(
         value.get("name") or value.get("collective") or value.get("pattern") or value.get("memory") or kind
     )

@@ -16,8 +16,9 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "pattern": PATTERNS,
     "memory": MEMORY,
     "trace": {},
+    "train": {},
 }
-"""The keys that say what an entry is, and the names each of them knows; a trace is a file of any name."""
+"""The keys that say what an entry is, and the names each of them knows; traces are files, and models anybody's."""
 
 _NO_SUCH: Final = {
     "collective": "is not a collective",
@@ -29,7 +30,7 @@ _NO_SUCH: Final = {
 def check_names(form: str, kind: object, algorithm: object) -> None:
     """Raise InputError where an entry of `form` asks for what is not known; only what is text is looked at."""
     faults = FaultList()
-    if form != "trace" and isinstance(kind, str) and kind not in FORMS[form]:
+    if form in _NO_SUCH and isinstance(kind, str) and kind not in FORMS[form]:
         faults.add(f"{kind!r} {_NO_SUCH[form]}", close_match(kind, FORMS[form]), (form,))
     elif form == "collective" and isinstance(algorithm, str) and algorithm not in (AUTO, MSCCL):
         known = ALGORITHMS.get(kind, {}) if isinstance(kind, str) else {}

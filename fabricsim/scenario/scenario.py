@@ -11,6 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fabricsim.accessors import borrow
 from fabricsim.document import Document
 from fabricsim.errors import Fault, FaultList, InputError, Key
@@ -22,9 +24,11 @@ from fabricsim.routing import Routing, routing_of
 from fabricsim.scenario.grammar import ScenarioPart
 from fabricsim.scenario.paths import Override, applied, governing, overrides_of
 from fabricsim.scenario.points import axes_of, without_sweeps_of
+from fabricsim.scenario.training import TrainEntry, training
 from fabricsim.scenario.workload import bind, check_entries
 from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.topology import check_spec, resolve
+from fabricsim.training import Training
 from fabricsim.validation import Part, validate
 
 
@@ -35,6 +39,7 @@ class Bound(NamedTuple):
     model: Model
     routing: Routing
     failures: Failures
+    training: Training | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -133,6 +138,18 @@ class Scenario:
         with self._located("failures"):
             return compile_failures(fabric, entries, recovery=recovery)
 
+    def training(self, fabric: Fabric, failures: Failures) -> Training | None:
+        """Return the training step that the scenario is on `fabric`, None where it is something else."""
+        (entry, *_) = self.parts.workload
+        if not isinstance(entry, TrainEntry):
+            return None
+        with self._located("failures"):
+            if np.any(failures.time_ps > 0):
+                what = "the exchanges of a step are each run alone, so that no time within it has a meaning"
+                raise InputError(what, "write at: 0 s, without repair_after")
+        with self._located("workload", 0):
+            return training(entry, fabric, copies=not len(failures))
+
     def bind(self, fabric: Fabric) -> Bound:
         """Return all that the scenario comes down to on `fabric`; raises the faults of every part together."""
         faults, found = FaultList(), []
@@ -141,6 +158,9 @@ class Scenario:
                 found.append(part(fabric))
         faults.raise_if_any()
         bound = Bound(*found)  # type: ignore[arg-type]
+        step = self.training(fabric, bound.failures)
+        if step is not None:
+            bound = bound._replace(schedule=step.schedule, training=step)
         with self._located():
             check_lanes(bound.schedule, bound.model.lanes)
         return bound

@@ -14,13 +14,16 @@ from fabricsim.collectives.msccl import MSCCL, Program, read_program
 from fabricsim.errors import Fault, FaultList, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing import unreachable
-from fabricsim.scenario.grammar import AnyEntry as Entry
-from fabricsim.scenario.grammar import CollectiveEntry, MemoryEntry, TraceEntry
+from fabricsim.scenario.grammar import AnyEntry, CollectiveEntry, MemoryEntry, PatternEntry, TraceEntry
 from fabricsim.scenario.kinds import check_names
+from fabricsim.scenario.training import TrainEntry, training
 from fabricsim.schedule import IntArray, Operation, Schedule
 from fabricsim.traces import read_trace, replay
 from fabricsim.traffic import COMMAND, Loop, injection, memory, pattern, read_matrix
 from fabricsim.units import format_time
+
+Entry = CollectiveEntry | PatternEntry | MemoryEntry | TraceEntry
+"""What is one operation; a training step is several."""
 
 _NOT_PASSED: Final = frozenset(
     {"name", "collective", "algorithm", "pattern", "size", "ranks", "lane", "warmup"}
@@ -28,7 +31,7 @@ _NOT_PASSED: Final = frozenset(
 """Keys of an entry that a collective or pattern takes by position; the others go by name, where stated."""
 
 
-def check_entries(entries: Sequence[Entry]) -> None:
+def check_entries(entries: Sequence[AnyEntry]) -> None:
     """Raise InputError for what is wrong with a workload on any fabric: names, order, unknown algorithms."""
     faults, seen = FaultList(), set[str]()
     for index, entry in enumerate(entries):
@@ -38,7 +41,7 @@ def check_entries(entries: Sequence[Entry]) -> None:
         if name in seen:
             key = "name" if entry.name else _form(entry)
             faults.add(f"two entries are called {name!r}", "give each its own name", ("workload", index, key))
-        for position, other in enumerate(entry.after):
+        for position, other in enumerate(getattr(entry, "after", ())):
             if other not in seen:
                 faults.add(
                     f"{other!r} is not an earlier entry",
@@ -46,26 +49,34 @@ def check_entries(entries: Sequence[Entry]) -> None:
                     ("workload", index, "after", position),
                 )
         seen.add(name)
+    for index, entry in enumerate(entries):
+        if isinstance(entry, TrainEntry) and len(entries) > 1:
+            what = "a training step is a scenario of its own"
+            faults.add(what, "take the other entries out", ("workload", index, "train"))
     faults.raise_if_any()
 
 
-def _form(entry: Entry) -> str:
+def _form(entry: AnyEntry) -> str:
     if isinstance(entry, MemoryEntry):
         return "memory"
     if isinstance(entry, TraceEntry):
         return "trace"
+    if isinstance(entry, TrainEntry):
+        return "train"
     return "collective" if isinstance(entry, CollectiveEntry) else "pattern"
 
 
-def bind(entries: Sequence[Entry], fabric: Fabric, seed: int, base: Path) -> Schedule:
+def bind(entries: Sequence[AnyEntry], fabric: Fabric, seed: int, base: Path) -> Schedule:
     """Return the schedule of a workload on `fabric`; files that it names are relative to `base`.
 
     Raises InputError with every fault found, keyed by its path in the scenario: ranks that the fabric lacks,
     algorithms that do not fit, ranks that exchange messages without a path between them.
     """
-    faults, operations = FaultList(), []
+    faults, operations = FaultList(), list[Operation]()
     for index, entry in enumerate(entries):
         with faults.at("workload", index):
+            if isinstance(entry, TrainEntry):
+                return training(entry, fabric).schedule
             operations.append(_with_class(_operation(entry, fabric, seed, base), entry))
     faults.raise_if_any()
     for index, (entry, operation) in enumerate(zip(entries, operations, strict=True)):

@@ -2,6 +2,7 @@
 
 from fabricsim.training.outcome import Outcome
 from fabricsim.training.parallel import DIMENSIONS, ORDER, Layout, Parallel
+from fabricsim.training.result import with_step
 from fabricsim.training.step import BYTES, Step
 from fabricsim.training.training import Training, exposed_of, metrics_of, passes_of, training_of
 
@@ -18,4 +19,5 @@ __all__ = [
     "metrics_of",
     "passes_of",
     "training_of",
+    "with_step",
 ]

@@ -86,7 +86,7 @@ def _by_layer(step: Step) -> Iterator[Demand]:
 def layer_numbers(step: Step, routed: bool) -> dict[str, int]:
     """Return the parameters of one layer that a rank uses, by the copies that hold the same; 0 if there is none."""
     m, p = step.model, step.parallel
-    if routed and not m.experts or not routed and not m.plain_layers:
+    if (routed and not m.experts) or (not routed and not m.plain_layers):
         return {"dp": 0, "experts": 0}
     inner = m.shared_parameters if routed else m.dense_parameters
     shared = -(-(m.attention_parameters + inner) // p.tp)
@@ -102,7 +102,9 @@ def _by_stage(step: Step) -> Iterator[Demand]:
                 continue
             seen.add((groups, numbers))
             if step.parallel.zero == 0:
-                yield Demand(f"{groups}-reduce-{numbers}", "dp", groups, "all-reduce", numbers * step.gradient)
+                yield Demand(
+                    f"{groups}-reduce-{numbers}", "dp", groups, "all-reduce", numbers * step.gradient
+                )
             else:
                 size = numbers * step.gradient
                 yield Demand(f"{groups}-scatter-{numbers}", "dp", groups, "reduce-scatter", size)

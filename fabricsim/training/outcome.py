@@ -28,8 +28,10 @@ ROUND: Final = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a step takes. seconds: of each exchange by name [s], all groups together. levels: of each exchange, the
-    share of its time that belongs to each level of the machine.
+    """What a step takes.
+
+    seconds: of each exchange by name [s], all groups together. levels: of each exchange, the share of its time that
+    belongs to each level of the machine.
     """
 
     step: Step

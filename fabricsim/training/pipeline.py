@@ -2,8 +2,8 @@
 
 Stage s of p first does as many forward passes as it takes for the first gradients to come back, p − s − 1 at most,
 then one forward and one backward in turn, and the backward passes that are left (PipeDream-flush, Narayanan et al.,
-arXiv 2104.04473, section 2.2.1). With equal stages and nothing to send, m micro-batches take m + p − 1 times a forward and
-a backward pass; the bubble is the share (p − 1) / (m + p − 1).
+arXiv 2104.04473, section 2.2.1). With equal stages and nothing to send, m micro-batches take m + p − 1 times a forward
+and a backward pass; the bubble is the share (p − 1) / (m + p − 1).
 """
 
 from __future__ import annotations

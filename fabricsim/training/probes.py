@@ -31,8 +31,10 @@ STAGED, DIRECT = "staged", "direct"
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """One exchange on a machine. level: the copies of what were found alike, of which one is solved; empty for the
-    whole machine. groups: in all. hops: how many messages between neighbours in its rounds cross each level at most.
+    """One exchange on a machine.
+
+    level: the copies of what were found alike, of which one is solved; empty for the whole machine. groups: in all.
+    hops: how many messages between neighbours in its rounds cross each level at most.
     """
 
     demand: Demand
@@ -42,17 +44,22 @@ class Probe:
     hops: Mapping[str, int]
 
 
-def probes_of(step: Step, layout: Layout, fabric: Fabric, algorithms: Mapping[str, str]) -> tuple[Probe, ...]:
+def probes_of(
+    step: Step, layout: Layout, fabric: Fabric, algorithms: Mapping[str, str], *, copies: bool = True
+) -> tuple[Probe, ...]:
     """Return every exchange of a step; algorithms: by dimension, auto where none is stated.
 
-    Raises InputError, keyed `algorithms`, for an algorithm that does not fit.
+    copies: whether one of several equal copies of a level stands for all. Raises InputError, keyed `algorithms`, for an
+    algorithm that does not fit.
     """
-    return tuple(_probe(step, layout, fabric, d, algorithms.get(d.dimension, AUTO)) for d in demands(step))
+    return tuple(
+        _probe(step, layout, fabric, d, algorithms.get(d.dimension, AUTO), copies) for d in demands(step)
+    )
 
 
-def _probe(step: Step, layout: Layout, fabric: Fabric, demand: Demand, algorithm: str) -> Probe:
+def _probe(step: Step, layout: Layout, fabric: Fabric, demand: Demand, algorithm: str, copies: bool) -> Probe:
     blocks, groups = blocks_of(fabric), _groups(layout, demand.groups)
-    level, solved = one_copy(fabric, blocks, groups)
+    level, solved = one_copy(fabric, blocks, groups) if copies else ("", groups)
     try:
         if demand.kind == "send":
             operation = _send(demand, solved)
@@ -111,7 +118,9 @@ def _collective(
 def _by_all(r: Round, groups: IntArray, sorted_places: IntArray) -> Round:
     """Return a round of the first group as one of all groups; message after message, each of all groups together."""
     first = groups[0][sorted_places]
-    src, dst = (groups[:, sorted_places[np.searchsorted(first, ends)]].T.reshape(-1) for ends in (r.src, r.dst))
+    src, dst = (
+        groups[:, sorted_places[np.searchsorted(first, ends)]].T.reshape(-1) for ends in (r.src, r.dst)
+    )
     reduce = r.reduce if isinstance(r.reduce, bool) else np.repeat(r.reduce, len(groups))
     return Round(src, dst, np.repeat(r.size, len(groups)), r.repeat, reduce)
 
@@ -154,7 +163,7 @@ def _inside(fabric: Fabric, groups: IntArray) -> int:
     blocks = blocks_of(fabric)
     inner = [size for name, size in blocks if fabric.about.networks.get(name, "scale-up") != "scale-out"]
     if not inner or len(inner) == len(blocks):
-        return groups.shape[1]
+        return int(groups.shape[1])
     domain = groups // inner[-1]
     first = int((domain[0] == domain[0, 0]).sum())
     if groups.shape[1] % first:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import Operation, Schedule
+from fabricsim.training.blocks import blocks_of
 from fabricsim.training.outcome import Outcome
 from fabricsim.training.parallel import Layout
 from fabricsim.training.probes import Probe, probes_of
@@ -24,6 +25,8 @@ class Training:
     step: Step
     layout: Layout
     probes: tuple[Probe, ...]
+    levels: tuple[str, ...] = ()
+    """The levels of the machine, innermost first; none where it has none that ranks follow."""
 
     @property
     def schedule(self) -> Schedule:
@@ -40,10 +43,20 @@ class Training:
 
 
 def training_of(
-    name: str, step: Step, layout: Layout, fabric: Fabric, algorithms: Mapping[str, str]
+    name: str,
+    step: Step,
+    layout: Layout,
+    fabric: Fabric,
+    algorithms: Mapping[str, str],
+    *,
+    copies: bool = True,
 ) -> Training:
-    """Return a step on a machine. Raises InputError for algorithms that do not fit."""
-    return Training(name, step, layout, probes_of(step, layout, fabric, algorithms))
+    """Return a step on a machine. Raises InputError for algorithms that do not fit.
+
+    copies: whether one of several equal copies of a level may stand for all, as it may where nothing is broken.
+    """
+    probes = probes_of(step, layout, fabric, algorithms, copies=copies)
+    return Training(name, step, layout, probes, tuple(level for level, _ in blocks_of(fabric)))
 
 
 def metrics_of(outcome: Outcome) -> dict[str, float]:
