@@ -102,6 +102,11 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
     watch is told how far a packet run is. explain: whether the result also says what faster links would give, which
     takes a run for each, and its critical path however many messages there are.
     """
+    if explain and job.training is not None:
+        raise UsageError(
+            f"{job.name} is a training step, whose exposed times say what takes long; explain an exchange of it as a "
+            "collective of its own"
+        )
     wall, cpu = time.perf_counter(), time.process_time()
     result = ENGINES[job.engine](
         job.fabric,

@@ -166,5 +166,5 @@ def _peak(fabric: Fabric, number: str) -> int:
     known = dict(fabric.device(0).flops)
     if number in known:
         return known[number]
-    right = close_match(number, known) if known else "add peak: as in peak: 989 Tflop/s"
+    right = close_match(number, known) if known else "add it, as in peak: 989 TFLOP/s"
     raise InputError([Fault(f"the device of {fabric.name} states no peak of {number}", right, ("type",))])

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fabricsim.errors import InputError
+from fabricsim.errors import InputError, UsageError
 from fabricsim.models import MODELS
 from fabricsim.result import Result, load_result
 from fabricsim.run import run
@@ -181,6 +181,11 @@ def test_it_is_saved_and_loaded(tmp_path: Any) -> None:
 def test_what_does_not_fit_is_explained(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         result(**changes)
+
+
+def test_explaining_a_step_is_refused_with_what_to_do() -> None:
+    with pytest.raises(UsageError, match="whose exposed times say what takes long"):
+        run(parse_scenario(document()), explain=True)
 
 
 def test_a_step_is_a_scenario_of_its_own() -> None:
