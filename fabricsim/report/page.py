@@ -28,6 +28,14 @@ _TILES: Final[Mapping[str, str]] = {
     "latency_p99_s": "message latency, p99",
     "link_utilization_max": "busiest link",
 }
+_STEP_TILES: Final[Mapping[str, str]] = {
+    "step_time_s": "step time",
+    "mfu": "MFU",
+    "bubble_time_s": "bubble",
+    "exposed_time_s": "exposed communication",
+    "tokens_per_s": "tokens/s",
+}
+"""What stands first where a training step was run: the times of its exchanges, each made once, are not the step's."""
 _CHANNELS: Final = 40
 """Channels that the page lists, busiest first."""
 # white is the edge of markers, so it is the paper's colour
@@ -117,7 +125,7 @@ def _tiles(points: Sequence[Result]) -> str:
     metrics = points[0].metrics
     tiles = [
         f"<div><dt>{name}</dt><dd>{markup.text(tables.metric_text(key, metrics[key]))}</dd></div>"
-        for key, name in _TILES.items()
+        for key, name in (_STEP_TILES if "step_time_s" in metrics else _TILES).items()
         if key in metrics
     ]
     return f'<dl class="tiles">{"".join(tiles)}</dl>' if tiles else ""

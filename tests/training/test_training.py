@@ -8,6 +8,7 @@ import pytest
 
 from fabricsim.errors import InputError, UsageError
 from fabricsim.models import MODELS
+from fabricsim.report.page import write_page
 from fabricsim.result import Result, load_result
 from fabricsim.run import run
 from fabricsim.scenario import parse_scenario
@@ -181,6 +182,14 @@ def test_it_is_saved_and_loaded(tmp_path: Any) -> None:
 def test_what_does_not_fit_is_explained(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         result(**changes)
+
+
+def test_the_page_begins_with_the_step(tmp_path: Any) -> None:
+    page = write_page(result(), tmp_path).read_text()
+    tiles = page[page.index('class="tiles"') :].partition("</dl>")[0]
+    assert [name in tiles for name in ("step time", "MFU", "exposed communication", "busiest link")] == [
+        True, True, True, False,
+    ]  # fmt: skip
 
 
 def test_explaining_a_step_is_refused_with_what_to_do() -> None:
