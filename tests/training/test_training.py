@@ -204,3 +204,12 @@ def test_a_step_is_a_scenario_of_its_own() -> None:
         InputError, match=re.escape("workload.0.train: a training step is a scenario of its own")
     ):
         parse_scenario(both)
+
+
+def test_both_engines_agree_where_each_channel_has_one_flow() -> None:
+    rings = {"sequence": 128, "algorithms": {"tp": "ring", "dp": "ring"}, "train": {**MODEL, "layers": 4}}
+    fluid, packets = result(**rings).metrics, result(**rings, engine="packet").metrics
+    assert packets["exposed_dp_s"] == pytest.approx(fluid["exposed_dp_s"], rel=1e-6)
+    assert packets["compute_time_s"] == fluid["compute_time_s"]
+    # 8 packets of a small message over 18 parallel links are no fluid: shared matrices take longer in packets
+    assert packets["exposed_tp_s"] > fluid["exposed_tp_s"]
