@@ -308,10 +308,16 @@ def test_a_sweep_killed_at_twenty_random_moments(tmp_path: Path) -> None:
 
     moments = random.Random(9)
     path, folder = write(tmp_path, SLOW.replace("count: 24", "count: 400")), tmp_path / "out"
-    for _ in range(20):
+    for turn in range(20):
         resume = ["--resume"] if (folder / "sweep.json").exists() else []
         process = start(path, "-o", folder, "--workers", 2, *resume)
-        time.sleep(moments.uniform(0.0, 4.0))
+        if turn % 3 == 0:  # while it starts, or soon after
+            time.sleep(moments.uniform(0.0, 1.5))
+        else:  # counted in points, so that a quick machine does not get to the end
+            until = len(points_in(folder)) + moments.randint(1, 15)
+            while len(points_in(folder)) < until and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(moments.uniform(0.0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "it was done before it was killed"
