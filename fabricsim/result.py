@@ -96,7 +96,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
         "what exchanges, bubbles and passes done again leave of the kernels' share",
     ),
     "availability": ("1", "share of time in which the job runs, as stated"),
-    "tokens_per_s": ("", "tokens trained on in a second, availability included"),
+    "token_rate": ("", "tokens trained on in a second, availability included"),
     "model_flops": ("", "operations that a step of the model needs, without any done again"),
     "link_utilization_max": ("1", "largest share of the completion time that a channel was busy"),
     "link_utilization_mean": ("1", "mean busy share over channels that carried traffic"),

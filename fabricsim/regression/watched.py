@@ -30,7 +30,7 @@ _LOWER: Final = frozenset({
 })  # fmt: skip
 _HIGHER: Final = frozenset({
     "busbw_Bps", "throughput_before_Bps", "throughput_dip_Bps", "throughput_after_Bps",
-    "capacity_after_over_before", "recovered", "mfu", "communication_factor", "tokens_per_s", "npus",
+    "capacity_after_over_before", "recovered", "mfu", "communication_factor", "token_rate", "npus",
     "port_sum_Bps", "scale_up_injection_Bps", "scale_out_injection_Bps", "bisection_Bps", "all_to_all_bound_Bps",
     "parts.mtbf_s",
 })  # fmt: skip

@@ -33,7 +33,7 @@ _STEP_TILES: Final[Mapping[str, str]] = {
     "mfu": "MFU",
     "bubble_time_s": "bubble",
     "exposed_time_s": "exposed communication",
-    "tokens_per_s": "tokens/s",
+    "token_rate": "tokens/s",
 }
 """What stands first where a training step was run: the times of its exchanges, each made once, are not the step's."""
 _CHANNELS: Final = 40

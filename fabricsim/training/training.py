@@ -72,7 +72,7 @@ def metrics_of(outcome: Outcome) -> dict[str, float]:
         "kernel_efficiency": step.efficiency,
         "communication_factor": outcome.communication_factor,
         "availability": step.availability,
-        "tokens_per_s": step.tokens / outcome.step_time * step.availability,
+        "token_rate": step.tokens / outcome.step_time * step.availability,
         "model_flops": step.model_flops,
     }
 

@@ -101,7 +101,7 @@ def test_the_parts_of_a_step_add_up() -> None:
     )
     assert m["exposed_tp_s"] > 0
     assert m["exposed_dp_s"] > 0
-    assert m["tokens_per_s"] == pytest.approx(
+    assert m["token_rate"] == pytest.approx(
         4 * 4 * 1024 / m["step_time_s"], rel=1e-12
     )  # 4 copies, 4 micro-batches
 
