@@ -6,16 +6,13 @@ Colours: Okabe & Ito, "Color Universal Design" (2008), told apart with colour-bl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from fabricsim.errors import UsageError
 from fabricsim.report import series
-from fabricsim.report.images import png_bytes, svg_text
 from fabricsim.report.names import drawable
 from fabricsim.report.scales import Scale, bandwidth_scale, size_ticks, time_scale
 from fabricsim.result import Result
@@ -118,37 +115,6 @@ def throughput(result: Result, ax: Axes | None = None) -> Axes:
     ax.set_xlabel(time.label("time"))
     ax.set_ylabel(rate.label("throughput"))
     return ax
-
-
-FIGURES: Final[Mapping[str, Callable[..., Axes]]] = {
-    "bandwidth": bandwidth,
-    "latency": latency,
-    "utilization": utilization,
-    "throughput": throughput,
-}
-"""The figures by name; `bandwidth` takes a whole sweep, the others one result."""
-
-
-def draw_all(results: Result | Sequence[Result]) -> dict[str, Axes]:
-    """Return every figure that the results have data for: bandwidth of all points, the others of the last."""
-    points = _points(results)
-    drawn = {}
-    for name, draw in FIGURES.items():
-        with suppress(UsageError):  # a figure without data is left out
-            drawn[name] = draw(points if name == "bandwidth" else points[-1])
-    return drawn
-
-
-def save_figures(results: Result | Sequence[Result], folder: Path | str) -> list[Path]:
-    """Write every figure that the results have data for as PNG and SVG into `folder`; return the paths."""
-    paths = []
-    for name, ax in draw_all(results).items():
-        figure = ax.get_figure(root=True)
-        assert figure is not None
-        paths += [Path(folder, f"{name}.png"), Path(folder, f"{name}.svg")]
-        paths[-2].write_bytes(png_bytes(figure))
-        paths[-1].write_text(svg_text(figure), encoding="utf-8")
-    return paths
 
 
 def _points(results: Result | Sequence[Result]) -> list[Result]:

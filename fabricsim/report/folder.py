@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from fabricsim.errors import InputError, UsageError
 from fabricsim.regression import Verdict
-from fabricsim.report.figures import FIGURES, save_figures
+from fabricsim.report.gallery import FIGURES, save_figures
 from fabricsim.report.page import write_page
 from fabricsim.result import TABLES, Result, fresh_folder, load_result
 

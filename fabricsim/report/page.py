@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from fabricsim.explanation import explanation_in
 from fabricsim.report import markup, tables
 from fabricsim.report.explanation_tables import explanation_tables
-from fabricsim.report.figures import COLOURS, GRID, INK, MUTED, draw_all
+from fabricsim.report.figures import COLOURS, GRID, INK, MUTED
+from fabricsim.report.gallery import draw_all
 from fabricsim.report.images import svg_text
 from fabricsim.report.nccl import nccl_table
 from fabricsim.report.verdicts import Judged, headline, reason

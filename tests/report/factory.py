@@ -24,7 +24,7 @@ def make_links(channels: int, levels: Sequence[str] = LEVELS) -> Table:
     return Table({
         "channel": np.array([f"a{i}>b{i}" for i in step], dtype=object),
         "level": np.array([levels[i * len(levels) // channels] for i in step], dtype=object),
-        "link": np.array(["ub-x4"] * channels, dtype=object), "plane": step * 0 - 1,
+        "link": np.array(["ub-x4"] * channels, dtype=object), "plane": step % 3 - 1,
         "bandwidth_Bps": np.full(channels, 50 * 10**9), "packets": step + 1, "bytes": (step + 1) * 4096,
         "busy_s": use * 1e-3, "utilization": use, "queue_peak_bytes": step * 4096,
     })  # fmt: skip

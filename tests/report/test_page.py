@@ -8,7 +8,7 @@ import pytest
 
 from fabricsim.expectations import parse_expectations
 from fabricsim.regression import judge
-from fabricsim.report.figures import FIGURES
+from fabricsim.report.gallery import FIGURES
 from fabricsim.report.html import repr_html, result_html
 from fabricsim.report.markup import MOST_ROWS, block, inline_svg, tree
 from fabricsim.report.page import page_html, write_page

@@ -42,6 +42,21 @@ def test_of_many_ranks_some_are_drawn() -> None:
     assert ax.get_yticklabels()[-1].get_text() == "999"
 
 
+def test_many_rounds_share_bars(ring: Result) -> None:
+    flows = dict(ring.tables["flows"].columns)
+    flows["round"] = flows["round"] * 512  # 4 ranks and 5 * 512 + 1 rounds with messages in 6
+    ax = inside.rounds(make_result(tables={"flows": Table(flows)}))
+    assert ax.get_xlabel() == "time [us], 6 rounds a bar"
+    assert len(ax.patches) == 4 * 6
+
+
+def test_without_planes_there_is_no_map() -> None:
+    links = dict(make_links(6).columns)
+    links["plane"] = links["plane"] * 0 - 1
+    with pytest.raises(UsageError, match="plane"):
+        inside.planes(make_result(tables={"links": Table(links)}))
+
+
 def test_folded_rows_have_no_rounds_to_draw() -> None:
     folded = Table({**make_flows(3).columns, "count": np.array([2, 1, 1])})
     with pytest.raises(UsageError, match="a row for each message"):
@@ -52,7 +67,7 @@ def test_planes_are_means_by_level_and_plane() -> None:
     links = dict(make_links(4, ("board", "pod")).columns)
     links |= {"plane": np.array([-1, -1, 0, 1]), "utilization": np.array([0.2, 0.4, 0.5, 0.9])}
     ax = inside.planes(make_result(tables={"links": Table(links)}))
-    drawn = np.ma.filled(ax.images[0].get_array(), np.nan)
+    drawn = np.ma.filled(ax.collections[0].get_array(), np.nan)
     assert np.allclose(drawn, [[30, np.nan, np.nan], [np.nan, 50, 90]], equal_nan=True)
     assert [text.get_text() for text in ax.get_xticklabels()] == ["–", "0", "1"]
     assert [text.get_text() for text in ax.get_yticklabels()] == ["board", "pod"]
