@@ -124,7 +124,7 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
         "peak_rss_bytes": peak_rss(),
         "events": result.metrics.get("packet_hops", 0) + result.metrics["messages"],
     }
-    made = {**versions(), "topology": design_of(job.fabric)}
+    made = {**versions(), "topology": design_of(job.fabric), **_laid_over(job.fabric)}
     planned = plan(job)
     result = replace(result, name=job.name, plan=planned, cost=cost, provenance=made)
     if job.training is not None:
@@ -433,6 +433,19 @@ def versions() -> dict[str, Any]:
 def _package_versions() -> dict[str, str]:
     """Return the versions of what computes; looking them up costs more than a small run."""
     return {name: version(name) for name in ("numpy", "simpy", "networkx")}
+
+
+def _laid_over(fabric: Fabric) -> dict[str, Any]:
+    """Return the machine that overlays lie over, and what each of them changed; nothing where there is none."""
+    if not fabric.about.overlays:
+        return {}
+    return {
+        "machine": fabric.name,
+        "overlays": [
+            {"file": one.file, "sha256": one.sha256, "changes": list(one.changes)}
+            for one in fabric.about.overlays
+        ],
+    }
 
 
 def design_of(fabric: Fabric) -> str:

@@ -10,7 +10,8 @@ from fabricsim.document import parse_document
 from fabricsim.inspection.parts import book_of
 from fabricsim.run import job_of
 from fabricsim.scenario import parse_scenario
-from fabricsim.topology import resolve
+from fabricsim.topology import load_topology, resolve
+from fabricsim.topology.overlay import overlaid, overlay_of
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -49,6 +50,9 @@ def runs(text: str) -> None:
     value = yaml.safe_load(text)
     if value["schema"].startswith("fabricsim.topology"):
         assert resolve(value).ranks > 0
+    elif value["schema"].startswith("fabricsim.overlay"):
+        overlay = overlay_of(parse_document(text, "example"))
+        assert overlaid(load_topology(value["topology"]), overlay).about.overlays
     elif value["schema"].startswith("fabricsim.parts"):
         assert book_of(parse_document(text, "example")).prices
     else:

@@ -27,6 +27,7 @@ class SchemaOf(StrEnum):
 
     SCENARIO = "scenario"
     TOPOLOGY = "topology"
+    OVERLAY = "overlay"
     PARTS = "parts"
 
 
@@ -87,6 +88,8 @@ def schema(what: Annotated[SchemaOf, typer.Argument(help="Which file format.")] 
         from fabricsim.scenario import json_schema
     elif what is SchemaOf.PARTS:
         from fabricsim.inspection.parts import json_schema
+    elif what is SchemaOf.OVERLAY:
+        from fabricsim.topology import overlay_schema as json_schema
     else:
         from fabricsim.topology import json_schema
     print(json.dumps(json_schema(), indent=1))

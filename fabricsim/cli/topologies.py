@@ -28,6 +28,10 @@ Settings = Annotated[
 ]
 
 
+Overlays = Annotated[
+    list[str] | None,
+    typer.Option("--overlay", metavar="FILE", help="Lay a file of measured numbers over each; repeatable."),
+]
 Lint = Annotated[bool, typer.Option("--lint", help="Exit 1 when there are findings.")]
 Picture = Annotated[
     Path | None, typer.Option("--picture", metavar="FILE", help="Draw one topology as .png or .svg.")
@@ -62,6 +66,7 @@ def inspect(
     topologies: Topologies,
     as_json: Json = False,
     settings: Settings = None,
+    overlays: Overlays = None,
     lint: Lint = False,
     picture: Picture = None,
     cables: Cables = None,
@@ -73,7 +78,14 @@ def inspect(
     """Print what topologies are: counts, hops, bisection, injection, tiers, cables, findings; side by side."""
     from fabricsim.topology import load_topology, parse_settings
 
-    others = {"--json": as_json, "--lint": lint, "--picture": picture, "--cables": cables, "--parts": parts}
+    others = {
+        "--json": as_json,
+        "--lint": lint,
+        "--picture": picture,
+        "--cables": cables,
+        "--parts": parts,
+        "--overlay": overlays,
+    }
     _alone({"--deadlock": deadlock, "--verify-cables": verify}, others)
     if force and not cables:
         raise UsageError("--force lets --cables replace a file: there is no --cables here")
@@ -81,7 +93,7 @@ def inspect(
     if deadlock:
         _deadlock(topologies, stated)
         return
-    fabrics = [load_topology(name, **stated) for name in topologies]
+    fabrics = [load_topology([name, *(overlays or [])], **stated) for name in topologies]
     if verify:
         _verify(_only(fabrics, "--verify-cables compares"), verify)
         return

@@ -16,7 +16,7 @@ from fabricsim.errors import InputError, close_match
 from fabricsim.expectations import FIGURES, TOPOLOGY, short_name
 from fabricsim.result import METRICS
 from fabricsim.scenario import Scenario, shipped_scenarios
-from fabricsim.topology import named_in, stated_parameters
+from fabricsim.topology import machine_of, named_in, stated_parameters
 
 _FORM: Final = re.compile(r"\s*(\S+)\s*(<=|>=|==|<|>)\s*(?:([\d.]+\s*%?)\s*\*\s*)?(\S.*?)\s*")
 _EXAMPLES: Final = "'busbw >= 180 GB/s' or 'completion_time <= 1.05 * nonblocking'"
@@ -54,7 +54,7 @@ def _healthy(scenario: Scenario, varied: Varied) -> Mapping[str, Any]:
 
 
 def _nonblocking(scenario: Scenario, varied: Varied) -> Mapping[str, Any]:
-    topology = scenario.data["topology"]
+    topology = machine_of(scenario.data["topology"])
     named = named_in(topology, scenario.base)
     if named:
         tapers = [name for name in stated_parameters(named) if "taper" in name]

@@ -8,7 +8,7 @@ from typing import Any
 
 from fabricsim.errors import InputError, close_match
 from fabricsim.scenario import Scenario, find
-from fabricsim.topology import as_written, named_in
+from fabricsim.topology import as_written, machine_of, named_in
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def varied_key(scenario: Scenario, said: str) -> Varied:
 
     Raises InputError, with a close match, for what is none of these.
     """
-    topology = scenario.data["topology"]
+    topology = machine_of(scenario.data["topology"])
     named = named_in(topology, scenario.base)
     machine = as_written(named) if named else {}
     parameters = machine.get("parameters", {})

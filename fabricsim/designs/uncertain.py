@@ -17,7 +17,7 @@ from fabricsim.job import Job
 from fabricsim.run import job_of
 from fabricsim.scenario import Scenario
 from fabricsim.scenario.space import as_number
-from fabricsim.topology import as_written, named_in
+from fabricsim.topology import as_written, machine_of, named_in
 
 RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "assumed": (0.5, 2.0),
@@ -101,6 +101,7 @@ _LINK_FIELDS: Final = {
     "bandwidth": "bandwidth",
     "raw": "bandwidth",
     "coding": "bandwidth",
+    "efficiency": "bandwidth",
 }
 """What a link's number becomes in the fabric, by its key: raw and coding are factors of the rate."""
 
@@ -126,7 +127,7 @@ def _of_file(
     point: Scenario, evidence: Mapping[str, Evidence], left_out: dict[str, str]
 ) -> Iterator[Uncertain]:
     """Yield the parameters of a machine's file that are uncertain and that the scenario leaves as they are."""
-    topology = point.data["topology"]
+    topology = machine_of(point.data["topology"])
     named = named_in(topology, point.base)
     chosen = topology.get("set", {}) if isinstance(topology, Mapping) else {}
     known = (

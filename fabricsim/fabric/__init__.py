@@ -2,7 +2,18 @@
 
 from fabricsim.fabric.fabric import Fabric
 from fabricsim.fabric.graphs import MAX_GRAPH_NODES
-from fabricsim.fabric.parts import KINDS, MEDIA, About, Device, Evidence, IntArray, LevelInfo, Link, NodeGroup
+from fabricsim.fabric.parts import (
+    KINDS,
+    MEDIA,
+    About,
+    Device,
+    Evidence,
+    IntArray,
+    LevelInfo,
+    Link,
+    NodeGroup,
+    Overlay,
+)
 from fabricsim.fabric.rescaled import rescaled
 
 __all__ = [
@@ -17,5 +28,6 @@ __all__ = [
     "LevelInfo",
     "Link",
     "NodeGroup",
+    "Overlay",
     "rescaled",
 ]

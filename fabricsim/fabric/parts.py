@@ -231,6 +231,15 @@ class LevelInfo:
 
 
 @dataclass(frozen=True)
+class Overlay:
+    """A file of a lab's own numbers that was laid over a machine, its SHA-256, and what it changed, a sentence each."""
+
+    file: str
+    sha256: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class About:
     """What a topology says of itself beyond its graph."""
 
@@ -247,3 +256,5 @@ class About:
     layout: Layout | None = None
     routing: Mapping[str, Any] = field(default_factory=dict)
     """Options of the routing that it states beside the policy, such as `lanes`."""
+    overlays: tuple[Overlay, ...] = ()
+    """What was laid over its own file, in that order."""

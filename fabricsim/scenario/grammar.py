@@ -239,7 +239,7 @@ def _entry(value: object) -> AnyEntry:
 
 
 def _topology(value: object) -> object:
-    if not isinstance(value, str | Mapping):
+    if not isinstance(value, str | Mapping) and not (isinstance(value, list | tuple) and value):
         raise InputError(
             f"{shown(value)} is not a topology", "write a name, a file, or {shape: ring, size: 8, …}"
         )
@@ -259,8 +259,10 @@ class ScenarioPart(Part):
     name: Name | None = None
     description: str = ""
     topology: Annotated[
-        Any, BeforeValidator(checked(_topology)), WithJsonSchema({"type": ["string", "object"]})
-    ] = Field(description="a shipped name, a file, or {shape: ring, size: 8, link: {…}}")
+        Any, BeforeValidator(checked(_topology)), WithJsonSchema({"type": ["string", "object", "array"]})
+    ] = Field(
+        description="a shipped name, a file, {shape: ring, size: 8, link: {…}}, or a list: one of these, then overlays"
+    )
     parts: Name | None = Field(
         None, description="a book of prices and powers, for rules such as topology.cost"
     )

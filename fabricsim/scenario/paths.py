@@ -112,8 +112,13 @@ def find(data: Mapping[str, Any], path: str) -> Key:
     if head == "expect":
         return (head, ".".join(rest))
     if head == "topology":
-        return (head, *_in_value(data.get(head), rest))
+        return (head, *_in_value(data.get(head), _in_machine(data.get(head), rest)))
     return (head, _in_part(path, head, rest))
+
+
+def _in_machine(value: object, rest: list[str]) -> list[str]:
+    """Return a path into a topology, which leads to the machine itself where that has overlays over it."""
+    return ["0", *rest] if isinstance(value, list) and value and not rest[0].isdigit() else rest
 
 
 def _in_part(path: str, head: str, rest: list[str]) -> str:
@@ -183,8 +188,13 @@ def applied(data: Mapping[str, Any], overrides: Iterable[Override]) -> dict[str,
 
 def _named(data: dict[str, Any], key: Key) -> dict[str, Any]:
     """Return `data` with a topology given by name spelt out, where a key leads into it."""
-    if key[0] == "topology" and len(key) > 1 and isinstance(data.get("topology"), str):
-        return {**data, "topology": {"name": data["topology"]}}
+    spec = data.get("topology")
+    if key[0] != "topology":
+        return data
+    if len(key) > 1 and isinstance(spec, str):
+        return {**data, "topology": {"name": spec}}
+    if len(key) > 2 and key[1] == 0 and isinstance(spec, list) and isinstance(spec[0], str):
+        return {**data, "topology": [{"name": spec[0]}, *spec[1:]]}
     return data
 
 

@@ -5,12 +5,14 @@ from fabricsim.topology.loader import (
     check_spec,
     json_schema,
     load_topology,
+    machine_of,
     named_in,
     resolve,
     shipped,
     shipped_machines,
     stated_parameters,
 )
+from fabricsim.topology.overlay import overlay_schema
 from fabricsim.topology.parameters import parse_settings
 from fabricsim.topology.shapes import SHAPES
 
@@ -20,7 +22,9 @@ __all__ = [
     "check_spec",
     "json_schema",
     "load_topology",
+    "machine_of",
     "named_in",
+    "overlay_schema",
     "parse_settings",
     "resolve",
     "shipped",

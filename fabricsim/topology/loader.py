@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +18,11 @@ from fabricsim.topology.grammar import SCHEMA, TopologyPart
 from fabricsim.topology.graphs import READERS, load_graph
 from fabricsim.topology.htsim import load_topo
 from fabricsim.topology.machine import build
+from fabricsim.topology.overlay import OverlayFile, is_overlay, overlaid, read_overlay
 from fabricsim.topology.shapes import build_shape, check_shape
 from fabricsim.validation import Part, shown, validate
 
-Spec = str | Path | Mapping[str, Any]
+Spec = str | Path | Mapping[str, Any] | Sequence[Any]
 
 
 class NamedPart(Part):
@@ -42,12 +43,14 @@ def resolve(spec: Spec, base: Path | None = None) -> Fabric:
     """Return the fabric that a scenario's `topology:` states.
 
     spec: a shipped name, a path (what has a suffix or a slash), {shape: …}, {name: …, set: {…}}, {graph: file},
-    or a whole topology as a mapping with levels. Paths start from `base`, the folder of the file that holds the
-    spec, and do not leave it; without one, from the current folder. Raises InputError with every fault found,
-    keyed by path in `spec`, or with the file and line it is in.
+    a whole topology as a mapping with levels, or a list: one of these, then overlay files laid over it. Paths start
+    from `base`, the folder of the file that holds the spec, and do not leave it; without one, from the current folder.
+    Raises InputError with every fault found, keyed by path in `spec`, or with the file and line it is in.
     """
     if isinstance(spec, str | Path):
         return _named(spec, {}, base)
+    if isinstance(spec, list | tuple):
+        return _overlaid(spec, base)
     if not isinstance(spec, Mapping):
         raise InputError(f"{shown(spec)} is not a topology", _RIGHT)
     forms = [key for key in _FORMS if key in spec]
@@ -62,6 +65,8 @@ def check_spec(spec: Spec, base: Path | None = None) -> None:
     """Raise InputError for what is wrong with a `topology:` as far as that shows without building the machine."""
     if isinstance(spec, str | Path):
         _checked_name(spec, base)
+    elif isinstance(spec, list | tuple):
+        _check_list(spec, base)
     elif isinstance(spec, Mapping) and "shape" in spec:
         check_shape(spec)
     elif isinstance(spec, Mapping) and "levels" in spec:
@@ -83,19 +88,73 @@ def _checked_name(name: str | Path, base: Path | None) -> None:
         raise InputError(f"{path}: there is no such file", "name one that is there, or a shipped topology")
 
 
-def load_topology(name_or_path: str | Path, **parameters: Any) -> Fabric:
+def load_topology(name_or_path: str | Path | Sequence[str | Path], **parameters: Any) -> Fabric:
     """Return a shipped topology or that of a file, with parameters set as given.
 
-    A name without a suffix is one that ships with the package. Raises InputError with every fault found.
+    A name without a suffix is one that ships with the package. In a list, the files after the first are overlays, laid
+    over it in order. Raises InputError with every fault found.
     """
     faults = FaultList()
     try:
-        return _named(name_or_path, parameters, None)
+        fabric = _named(machine_of(name_or_path), parameters, None)
+        overlays = () if isinstance(name_or_path, str | Path) else name_or_path[1:]
+        return _under(fabric, _overlays(overlays, None))
     except InputError as error:
         for fault in error.faults:  # here a parameter is an argument, not a key below `set`
             key = fault.key[1:] if not fault.file and fault.key[:1] == ("set",) else fault.key
             faults.faults.append(replace(fault, key=key))
     raise InputError(faults.faults)
+
+
+def _overlaid(spec: Sequence[Any], base: Path | None) -> Fabric:
+    """Return the machine that a list begins with, and over it the overlays that follow."""
+    faults = FaultList()
+    with faults.at(0):
+        fabric = resolve(machine_of(spec), base)
+    with faults.at():
+        files = _overlays(spec[1:], base)
+    faults.raise_if_any()
+    return _under(fabric, files)
+
+
+def _overlays(names: Sequence[Any], base: Path | None) -> list[OverlayFile]:
+    """Return overlays as read. Raises InputError with every fault of all of them, keyed by place in the list."""
+    faults, files = FaultList(), []
+    for index, name in enumerate(names, 1):
+        with faults.at(index):
+            files.append(read_overlay(_overlay_path(name, base)))
+    faults.raise_if_any()
+    return files
+
+
+def _under(fabric: Fabric, overlays: Sequence[OverlayFile]) -> Fabric:
+    for overlay in overlays:
+        fabric = overlaid(fabric, overlay)
+    return fabric
+
+
+def _check_list(spec: Sequence[Any], base: Path | None) -> None:
+    faults = FaultList()
+    with faults.at(0):
+        check_spec(machine_of(spec), base)
+    with faults.at():
+        _overlays(spec[1:], base)
+    faults.raise_if_any()
+
+
+def machine_of(spec: Any) -> Any:
+    """Return what a `topology:` says of the machine itself: the first of a list, else all of it."""
+    if not isinstance(spec, list | tuple):
+        return spec
+    if not spec or isinstance(spec[0], list | tuple):
+        raise InputError("does not begin with a machine", "write [atlas950-superpod, lab.overlay.yaml]")
+    return spec[0]
+
+
+def _overlay_path(name: Any, base: Path | None) -> Path:
+    if not isinstance(name, str | Path) or not _is_path(name):
+        raise InputError(f"{shown(name)} is not an overlay", "name a file with its suffix: lab.overlay.yaml")
+    return _inside(name, base)
 
 
 _RIGHT: Final = "write a name, a file, or {shape: ring, size: 8, link: {…}}"
@@ -199,6 +258,9 @@ def _foreign(path: Path, link: Mapping[str, Any]) -> Fabric:
 
 def _file(path: Path, settings: Mapping[str, Any]) -> Fabric:
     document = read_document(path)
+    if is_overlay(document.value):
+        right = f"lay it over a machine: topology: [machine, {path.name}]"
+        raise InputError([Fault("is an overlay, not a topology", right, file=str(path), line=1)])
     try:
         part = validate(TopologyPart, document.value)
         _check_header(part)
@@ -254,8 +316,9 @@ def _header(path: Path, key: str, otherwise: Any) -> Any:
     return read_document(path).value.get(key, otherwise)
 
 
-def named_in(spec: str | Mapping[str, Any], base: Path) -> str | Path | None:
+def named_in(spec: Any, base: Path) -> str | Path | None:
     """Return the shipped name or the file that a topology as a scenario writes it names, None where it names none."""
+    spec = machine_of(spec)
     named = spec if isinstance(spec, str) else spec.get("name")
     return base / named if isinstance(named, str) and _is_path(named) else named
 

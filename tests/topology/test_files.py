@@ -237,7 +237,7 @@ def test_a_setting_is_key_and_value(text: str) -> None:
         ({"levels": 3}, "levels: 3 is not a list"),
         (7, "7 is not a topology"),
         (None, "nothing is not a topology"),
-        (["ring"], "a list is not a topology"),
+        (["ring"], "no topology 'ring' ships"),
     ],
 )
 def test_what_is_no_topology_is_told(spec: Any, said: str, tmp_path: Path) -> None:
