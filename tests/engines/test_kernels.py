@@ -1,6 +1,8 @@
 """The array kernels are the SimPy kernel, to the picosecond and in every table, wherever they apply."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise, product
 
 import networkx as nx
 import numpy as np
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fabricsim as fs
-from fabricsim.engines.kernels import compiled, service
+from fabricsim.engines.kernels import compiled, service, stream_loops, streams
 from fabricsim.engines.kernels.calendar import NEVER, Calendar
 from fabricsim.engines.kernels.choice import choose, misfit, packet_hops, simulate_arrays, waiting
 from fabricsim.engines.kernels.levels import channel_levels, in_levels
@@ -33,10 +35,17 @@ COLLECTIVES = [
 ]
 
 
-@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
-def test_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
+@pytest.fixture(scope="module")
+def plain_loops() -> Iterator[None]:
+    """The loops as plain Python, whether or not Numba is there."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (service, streams):
+            patch.setattr(module, "compiled", lambda function: function)
+        yield
+
+
+def check_levels(switching: str, seed: int, policy: str, *, both: bool) -> None:
+    """Compare a random job without feedback with SimPy's record; `both`: also without loops."""
     rng = np.random.default_rng(seed)
     fabric = random_fabric_of(rng, TREES)
     schedule = Schedule(random_operations(rng, fabric.ranks, single=True))
@@ -44,10 +53,59 @@ def test_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str
     paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
     level = channel_levels(fabric, paths)
     expected = simulate_packets(fabric, schedule, paths, compile_failures(fabric, ()), model)
+    for loops in (False, True) if both else (True,):
+        assert_same(expected, in_levels(fabric, schedule, paths, model, level, compiled=loops))
+
+
+@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
+@pytest.mark.usefixtures("plain_loops")
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
+def test_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
+    check_levels(switching, seed, policy, both=True)
+
+
+@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
+def test_numba_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
+    pytest.importorskip("numba")
+    check_levels(switching, seed, policy, both=False)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_of_a_stretch_are_put_in_order_of_time_and_tie(seed: int) -> None:
+    """Against NumPy's sort: times spread out, times that are few, and one time for all; two stretches, one in order."""
+    rng = np.random.default_rng(seed)
+    for spread in (1, 3, 10**12):
+        rows = np.stack([rng.integers(0, spread, 500), np.arange(500), rng.permutation(500)], axis=1)
+        rows[400:] = rows[400:][np.lexsort((rows[400:, 2], rows[400:, 0]))]
+        arranged, base = np.empty_like(rows), np.array([0, 400, 500])
+        stream_loops.arrange(0, 2, base, rows, arranged, np.empty(502, np.int64))
+        for begin, end in pairwise(base):
+            order = begin + np.lexsort((rows[begin:end, 2], rows[begin:end, 0]))
+            assert np.array_equal(arranged[begin:end], rows[order])
+
+
+def test_ways_too_long_for_one_number_go_without_streams() -> None:
+    """A line of 16 routers with 32 ranks each: ways of 17 channels with 34 ports at each node."""
+    graph = nx.path_graph(16)
+    for router, rank in product(range(16), range(32)):
+        graph.add_edge(router, f"r{router}-{rank}")
+    nx.set_node_attributes(graph, {n: "switch" if isinstance(n, int) else "npu" for n in graph}, "kind")
+    fabric = fabric_of(graph)
+    schedule = Schedule((messages((0, 511, 9000), (3, 400, 5000), (7, 35, 4096)),))
+    paths = routes(fabric, schedule.messages, Routing(), Model(), 1)
+    level = channel_levels(fabric, paths)
+    assert level is not None
+    assert paths.hops.max() == 17
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "compiled", lambda function: function)
-        for loops in (False, True):
-            assert_same(expected, in_levels(fabric, schedule, paths, model, level, compiled=loops))
+        for module in (service, streams):
+            patch.setattr(module, "compiled", lambda function: function)
+        one, other = (
+            in_levels(fabric, schedule, paths, Model(), level, compiled=loops) for loops in (False, True)
+        )
+    assert_same(one, other)
 
 
 @pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
@@ -134,7 +192,7 @@ def test_numba_is_used_for_large_runs_only(monkeypatch: pytest.MonkeyPatch) -> N
     schedule = schedule_of(fabric, fs.permutation("64 KiB"), 1)
     paths = routes(fabric, schedule.messages, Routing("spray"), Model(), 1)
     used = []
-    monkeypatch.setattr(service, "compiled", lambda function: used.append(function) or function)
+    monkeypatch.setattr(streams, "compiled", lambda function: used.append(function) or function)
     monkeypatch.setattr(compiled, "installed", lambda: True)
     healthy = compile_failures(fabric, ())
     small = simulate_arrays(fabric, schedule, paths, healthy, Model())

@@ -70,17 +70,15 @@ def _in_turn(index: IntArray, peer: IntArray, message: IntArray) -> IntArray:
     return order
 
 
-class Channels:
+class Rates:
     """What channels do to packets, by class of size and of rate: few of each, so tables are small.
 
-    wires: [B] of each class of size; size_class: (packets,) which one. latency: (channels,) [ps] to the far end;
-    onward: through the far node as well. head: (channels,) [ps] that a header takes. quantum [ps] divides all times.
+    wires: [B] of each class of size, ascending. rate_class: (channels,) which rate; table: [ps] that a size takes at a
+    rate, row by row. latency: (channels,) [ps] to the far end; onward: through the far node as well. head: (channels,)
+    [ps] that a header takes, and least: that the smallest size takes. quantum [ps] divides all times.
     """
 
-    def __init__(self, fabric: Fabric, packets: Packets, model: Model) -> None:
-        wires, size_class = np.unique(packets.wire, return_inverse=True)
-        # as few bytes as they need: they are looked up for every packet and channel, in no order
-        self.size_class = size_class.astype(np.uint8 if len(wires) <= 256 else np.int32)
+    def __init__(self, fabric: Fabric, wires: IntArray, model: Model) -> None:
         self.wires = wires
         rates, self.rate_class = np.unique(fabric.bandwidth, return_inverse=True)
         self.rates = len(rates)
@@ -95,6 +93,22 @@ class Channels:
         )
         self.cut_through = model.switching == "cut-through"
 
+    @property
+    def reach(self) -> IntArray:
+        """(channels,) [ps], the least time between a packet's readiness for a channel and for the next."""
+        reach: IntArray = np.add(self.latency, self.head if self.cut_through else self.least)
+        return reach
+
+
+class Channels(Rates):
+    """The same, asked packet by packet. size_class: (packets,) the class of size of each."""
+
+    def __init__(self, fabric: Fabric, packets: Packets, model: Model) -> None:
+        wires, size_class = np.unique(packets.wire, return_inverse=True)
+        super().__init__(fabric, wires, model)
+        # as few bytes as they need: they are looked up for every packet and channel, in no order
+        self.size_class = size_class.astype(np.uint8 if len(wires) <= 256 else np.int32)
+
     def transmit(self, packet: IntArray, channel: IntArray) -> IntArray:
         """Return the transmit time [ps] of each packet on a channel."""
         row = self.size_class[packet].astype(np.int64)
@@ -103,15 +117,14 @@ class Channels:
         time: IntArray = self.table[row]
         return time
 
-    @property
-    def reach(self) -> IntArray:
-        """(channels,) [ps], the least time between a packet's readiness for a channel and for the next."""
-        reach: IntArray = np.add(self.latency, self.head if self.cut_through else self.least)
-        return reach
-
 
 def backlog(wait_ps: IntArray, rate: IntArray) -> IntArray:
     """Return the bytes that take `wait_ps` at `rate`; exact, though their product may exceed 64 bits."""
     return np.array(
         [w * r // PS_PER_S for w, r in zip(wait_ps.tolist(), rate.tolist(), strict=True)], np.int64
     )
+
+
+def ps_of(seconds: NDArray[np.float64]) -> IntArray:
+    """Return `to_ps` element by element: both round halves to even."""
+    return np.rint(seconds * PS_PER_S).astype(np.int64)

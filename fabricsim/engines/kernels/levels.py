@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.kernels.cargo import packets_of
+from fabricsim.engines.kernels.cargo import packets_of, ps_of
 from fabricsim.engines.kernels.service import Service, record_of
+from fabricsim.engines.kernels.streams import Times, in_streams
 from fabricsim.engines.record import Record
 from fabricsim.engines.watch import Watch
 from fabricsim.fabric import Fabric
@@ -110,12 +111,13 @@ def in_levels(
     watch: Watch | None = None,
 ) -> Record:
     """Return the Record of a schedule without feedback; level: (channels,) of `channel_levels`."""
+    times = _times(schedule, model)
+    if compiled:
+        record = in_streams(fabric, schedule, paths, model, level, times, watch)
+        if record is not None:
+            return record
     packets = packets_of(fabric, schedule, paths, model)
-    messages = schedule.messages
-    start = np.array([to_ps(op.start) for op in schedule.operations], np.int64)
-    entry = start[messages.operation]
-    release = entry + np.array([to_ps(seconds) for seconds in messages.delay.tolist()], np.int64)
-    entering = release + to_ps(model.endpoint.send_overhead)
+    entering = times.entering
     service = Service(fabric, paths.channels, packets, model, compiled=compiled)
     service.quantum = math.gcd(service.channels.quantum, int(np.gcd.reduce(entering)))
     rows = _Rows(fabric, level, len(packets))
@@ -130,7 +132,15 @@ def in_levels(
             latest = max(latest, int(service.arrived[done.arrived].max()))
             arrived += len(done.arrived)
             watch(latest, len(packets), arrived)
-    return record_of(fabric, model, packets, service, entry, release)
+    return record_of(fabric, model, packets, service, times.entry, times.release)
+
+
+def _times(schedule: Schedule, model: Model) -> Times:
+    messages = schedule.messages
+    start = np.array([to_ps(op.start) for op in schedule.operations], np.int64)
+    entry = start[messages.operation]
+    release = entry + ps_of(messages.delay)
+    return Times(entry, release, release + to_ps(model.endpoint.send_overhead))
 
 
 class _Rows:

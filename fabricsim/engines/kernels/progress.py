@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.kernels.calendar import NOTHING, Calendar
+from fabricsim.engines.kernels.cargo import ps_of
 from fabricsim.engines.kernels.service import served
 from fabricsim.model import Endpoint
 from fabricsim.schedule import Schedule, expanded
-from fabricsim.units import PS_PER_S, to_ps
+from fabricsim.units import to_ps
 
 IntArray = NDArray[np.int64]
 
@@ -32,7 +33,7 @@ class Progress:
     def __init__(self, schedule: Schedule, ranks: int, endpoint: Endpoint, reach: int) -> None:
         messages, self._steps = schedule.messages, expanded(schedule)
         self._src, self._peer = messages.src, (messages.dst - messages.src) % ranks
-        self._step_delay, self._delay = _ps(self._steps.delay), _ps(messages.delay)
+        self._step_delay, self._delay = ps_of(self._steps.delay), ps_of(messages.delay)
         self._overhead, self._gap = to_ps(endpoint.send_overhead), to_ps(endpoint.gap)
         self._free = np.zeros(ranks, np.int64)  # when the gap after each rank's last message is over
         self.entry, self.release = np.full((2, len(messages)), -1)
@@ -101,8 +102,3 @@ class Progress:
             self._free[src[first]] = over[np.append(first[1:], len(over)) - 1]
             entry = over - self._gap
         self._entering.add(entry, message)
-
-
-def _ps(seconds: NDArray[np.float64]) -> IntArray:
-    """Return `to_ps` element by element: both round halves to even."""
-    return np.rint(seconds * PS_PER_S).astype(np.int64)
