@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from fabricsim.cli.checks import check
+from fabricsim.cli.comparison import compare
+from fabricsim.cli.conversion import convert
 from fabricsim.cli.designs import search, sensitivity, solve
-from fabricsim.cli.exchange import compare, convert
 from fabricsim.cli.explanations import explain
 from fabricsim.cli.lists import list_things, schema
 from fabricsim.cli.runs import report, run

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from fabricsim.report.inspection_tables import LABELS
+from fabricsim.report.markdown import escaped, table_markdown
 from fabricsim.report.names import plain
 from fabricsim.report.tables import TextTable, quantity
 from fabricsim.units import format_bandwidth, format_time
@@ -60,12 +61,7 @@ def print_diff(found: Mapping[str, Any], console: Console) -> None:
 
 def diff_markdown(found: Mapping[str, Any]) -> str:
     """Return how two topologies differ as Markdown tables."""
-    parts = [_escaped(headline(found))]
-    for table in diff_tables(found):
-        lines = [f"**{table.title}**", "", _line(table.head), "|".join(["", *_rules(table), ""])]
-        lines += [_line(row) for row in table.rows]
-        parts.append("\n".join([*lines, *(["", _escaped(table.note)] if table.note else [])]))
-    return "\n\n".join(parts)
+    return "\n\n".join([escaped(headline(found)), *map(table_markdown, diff_tables(found))])
 
 
 def _links_table(links: Mapping[str, Any]) -> TextTable:
@@ -105,16 +101,3 @@ def _rate(rate: Mapping[str, float] | None) -> str:
         if rate is None
         else f"{format_bandwidth(rate['bandwidth_Bps'])}, {format_time(rate['latency_s'])}"
     )
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(_escaped, cells))} |"
-
-
-def _rules(table: TextTable) -> list[str]:
-    return ["---" if table.aligned_left(column) else "---:" for column in range(len(table.head))]
-
-
-def _escaped(text: str) -> str:
-    """Return text that Markdown shows as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_|<>[]#" else c for c in plain(text, 2000))

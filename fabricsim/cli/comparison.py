@@ -1,13 +1,11 @@
-"""Commands that meet the outside: other tools' logs and formats."""
+"""The command that puts two answers side by side, also measured ones."""
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -109,71 +107,3 @@ def _metric_tables(pairs: list[tuple[Result, Result]], names: tuple[str, str]) -
         metrics_beside(title, of_a.metrics, of_b.metrics)
         for title, (of_a, of_b) in zip(titles, pairs, strict=True)
     ]
-
-
-# -- convert ---------------------------------------------------------------------------------------------
-
-
-def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A result folder.")],
-    target: Annotated[
-        Path,
-        typer.Argument(
-            metavar="OUT", help="*.nccl.txt, *.nccl.json, or *.trace.json (also .gz) for Perfetto."
-        ),
-    ],
-    force: Force = False,
-) -> None:
-    """Write a result in the format of another tool; what the format is, the name's ending says."""
-    from fabricsim.errors import UsageError
-    from fabricsim.report.folder import load_results
-
-    write = next((writer for ending, writer in _WRITERS.items() if target.name.endswith(ending)), None)
-    if write is None:
-        raise UsageError(f"{target.name} has none of the endings {', '.join(_WRITERS)}")
-    if target.exists() and not force:
-        raise UsageError(f"{target} exists; name another file, or add --force")
-    data = write(load_results(source)).encode()
-    packed = gzip.compress(data, mtime=0) if target.suffix == ".gz" else data
-    target.write_bytes(packed)
-    print(f"{target}: {len(packed)} bytes", file=sys.stderr)
-
-
-def _nccl_text(results: list[Result]) -> str:
-    from fabricsim.errors import InputError
-    from fabricsim.report.nccl import nccl_table
-
-    table = nccl_table(results)
-    if table is None:
-        raise InputError("the results are not of one collective", "nccl-tests writes one test a file")
-    return table
-
-
-def _nccl_json(results: list[Result]) -> str:
-    from fabricsim.formats.nccl_log import json_text
-
-    return json_text(results)
-
-
-def _trace(results: list[Result]) -> str:
-    from fabricsim.errors import InputError
-    from fabricsim.formats import perfetto_trace
-
-    if len(results) != 1:
-        raise InputError(f"a trace shows one run, these are {len(results)}", "name the folder of one point")
-    text = perfetto_trace(results[0])
-    _say_what_is_left_out(json.loads(text)["otherData"])
-    return text
-
-
-def _say_what_is_left_out(told: Mapping[str, Any]) -> None:
-    if told["left_out"]:
-        print(f"left out: the {told['left_out']} shortest of {told['messages']} messages", file=sys.stderr)
-
-
-_WRITERS: Final[Mapping[str, Callable[[list[Result]], str]]] = {
-    ".nccl.txt": _nccl_text,
-    ".nccl.json": _nccl_json,
-    ".trace.json": _trace,
-    ".trace.json.gz": _trace,
-}
