@@ -32,6 +32,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.failures import Failure, Recovery, compile_failures
 from fabricsim.job import Job
 from fabricsim.model import Model
+from fabricsim.progress import in_notebook, packets_of, points_of
 from fabricsim.result import Result, digest_of
 from fabricsim.routing import Routes, Routing, default_routing, relaying
 from fabricsim.scenario import Scenario
@@ -199,7 +200,8 @@ def runner(scenario: Scenario) -> Callable[[], Result | list[Result]]:
     """Return what `scenario.run` is: a call that gives one Result, or a list of them where there is a sweep."""
 
     def call() -> Result | list[Result]:
-        results = run(scenario)
+        with in_notebook() as show:
+            results = run(scenario, points_of(show, scenario.name), watch=packets_of(show))
         return results if len(scenario.points()) > 1 else results[0]
 
     return call
@@ -247,7 +249,8 @@ def simulate(
         quantum=parse_time(quantum),
         verified=verified,
     )
-    return execute(_around_failures(job), explain=explain)
+    with in_notebook() as show:
+        return execute(_around_failures(job), packets_of(show), explain=explain)
 
 
 def schedule_of(fabric: Fabric, workload: Workload | Sequence[Workload], seed: int) -> Schedule:

@@ -280,7 +280,7 @@ def test_a_terminal_follows_a_long_run(
     assert (watch_line(), announce_line()) == (None, None), "nothing where standard error is no terminal"
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     clock = iter([0.0, 0.3, 1.0])
-    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("fabricsim.progress.monotonic", lambda: next(clock))
     show, announce = watch_line(), announce_line()
     assert show
     assert announce

@@ -17,6 +17,7 @@ ROWS = [
         "version",
         "code_version",
         "data_folders",
+        "progress",
         "random_streams",
         "validation",
     },

@@ -123,53 +123,30 @@ def read_scenario(
 
 
 def progress_line(name: str) -> Callable[[int, int], None] | None:
-    """Return a progress line on a terminal, None elsewhere."""
-    if not sys.stderr.isatty():
-        return None
+    """Return a line on a terminal that counts the points of a sweep, None elsewhere."""
+    from fabricsim.progress import on_terminal, points_of
 
-    def show(done: int, total: int) -> None:
-        sys.stderr.write(f"\r\033[K{name}: point {done + 1} of {total}" if done < total else "\r\033[K")
-        sys.stderr.flush()
+    return points_of(on_terminal(), name)
 
-    return show
+
+def watch_line() -> Callable[[int, int, int], None] | None:
+    """Return a line on a terminal that follows a long packet run, None elsewhere."""
+    from fabricsim.progress import on_terminal, packets_of
+
+    return packets_of(on_terminal())
 
 
 def announce_line() -> Callable[[Mapping[str, Any]], None] | None:
     """Return what says on a terminal how much a long run is estimated to cost, before it begins; None elsewhere."""
-    if not sys.stderr.isatty():
+    from fabricsim.progress import estimate_text, on_terminal
+
+    show = on_terminal()
+    if show is None:
         return None
-    from fabricsim.units import format_size, format_time
 
-    def show(plan: Mapping[str, Any]) -> None:
-        if plan["estimated_cpu_s"] >= 10:
-            what = f"{plan['packets']:,} packets" if "packets" in plan else f"{plan['flows']:,} flows"
-            time, memory = format_time(plan["estimated_cpu_s"]), format_size(plan["estimated_memory_B"])
-            print(f"\r\033[K{what}: about {time} of CPU and {memory} of memory", file=sys.stderr)
+    def announce(plan: Mapping[str, Any]) -> None:
+        text = estimate_text(plan)
+        if text:
+            show(0, text + "\n")
 
-    return show
-
-
-def watch_line() -> Callable[[int, int, int], None] | None:
-    """Return a line on a terminal that follows a long packet run by simulated time and packets, None elsewhere."""
-    if not sys.stderr.isatty():
-        return None
-    from time import monotonic
-
-    from fabricsim.units import format_time
-
-    begun = shown = monotonic()
-
-    def show(now_ps: int, packets: int, arrived: int) -> None:
-        nonlocal shown
-        now = monotonic()
-        if now - shown < 0.5:  # short runs say nothing
-            return
-        shown = now
-        left = format_time((now - begun) * (packets - arrived) / arrived) if arrived else "unknown"
-        line = (
-            f"{format_time(now_ps * 1e-12)} simulated, {arrived:,} of {packets:,} packets, about {left} left"
-        )
-        sys.stderr.write(f"\r\033[K{line}")
-        sys.stderr.flush()
-
-    return show
+    return announce

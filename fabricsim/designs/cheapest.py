@@ -138,6 +138,7 @@ def search(
     )
     signs = (1, *(-1 if better(quantity.metric) == "higher" else 1 for quantity in quantities[1:]))
     whole = _points(axes) <= part.trials
+    most = int(_points(axes)) if whole else part.trials
     plain = scenario.replace(sweep={}) if scenario.parts.sweep else scenario
     batches = _all(axes) if whole else _guided(axes, part)
     tried: dict[str, Trial] = {}
@@ -148,8 +149,10 @@ def search(
         for key, trial in zip(new, _side_by_side(try_design, list(new.values()), executor), strict=True):
             tried[key] = trial
             if progress:
-                progress(len(tried), part.trials)
+                progress(len(tried), most)
         batch = _next(batches, [tried[_key(values)] for values in batch])
+    if progress:
+        progress(most, most)
     if all(trial.error for trial in tried.values()):
         first = next(iter(tried.values()))
         raise InputError(f"no design of the space can be run; the first: {first.error}")

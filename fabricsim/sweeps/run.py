@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fabricsim.errors import UsageError
+from fabricsim.progress import in_notebook, points_of
 from fabricsim.scenario import Scenario, load_scenario
 from fabricsim.sweeps.identity import Addresses
 from fabricsim.sweeps.point import Outcome
@@ -92,14 +93,17 @@ def sweep(
     kept as soon as it is done, and where `resume` finds those of an earlier sweep.
 
     A point that cannot be run is a row with its error. Raises InputError for values that no scenario takes,
-    UsageError for a folder with other things in it, SimulationError for a full disk or a silent scheduler.
+    UsageError for a folder with other things in it, SimulationError for a full disk or a silent scheduler. Progress is
+    shown in a notebook, unless it is told to something else.
     """
     stated = _with_space(scenario if isinstance(scenario, Scenario) else load_scenario(scenario), space)
     store = Store(Path(folder), resume=resume) if folder is not None else None
-    if dask:
-        with dask_executor(dask) as connected:
-            return _swept(stated, lambda points: on_executor(points, connected), store, progress)
-    return _swept(stated, _runner(workers, executor), store, progress)
+    with in_notebook() as show:
+        told = progress or points_of(show, stated.name)
+        if dask:
+            with dask_executor(dask) as connected:
+                return _swept(stated, lambda points: on_executor(points, connected), store, told)
+        return _swept(stated, _runner(workers, executor), store, told)
 
 
 def _with_space(
