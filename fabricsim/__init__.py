@@ -17,6 +17,7 @@ from fabricsim.accessors import lend
 from fabricsim.version import __version__
 
 if TYPE_CHECKING:
+    from fabricsim.calibration import calibrate
     from fabricsim.collectives import (
         all_gather,
         all_reduce,
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     )
 
 _HOME = {
+    "calibration": ("calibrate",),
     "collectives": (
         "all_gather",
         "all_reduce",

@@ -26,7 +26,7 @@ ROWS = [
     {"theory", "engines", "reliability"},
     {"scenario"},
     {"run", "job", "explanation", "cross_check", "budget", "inspection", "sweeps"},
-    {"report", "regression", "formats", "designs"},
+    {"report", "regression", "formats", "designs", "calibration"},
     {"cli", "pytest_plugin"},
 ]
 ROW = {module: row for row, modules in enumerate(ROWS) for module in modules}

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from fabricsim.cli.calibrations import calibrate
 from fabricsim.cli.checks import check
 from fabricsim.cli.comparison import compare
 from fabricsim.cli.conversion import convert
@@ -54,6 +55,7 @@ for _name, _command in (
     ("diff", diff),
     ("list", list_things),
     ("compare", compare),
+    ("calibrate", calibrate),
     ("convert", convert),
     ("report", report),
     ("schema", schema),
