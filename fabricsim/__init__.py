@@ -137,6 +137,7 @@ _MODULE = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = sorted([*_MODULE, "__version__"])
 
+lend("Fabric", "plot", "fabricsim.report.plot:MachinePlot")
 lend("Result", "plot", "fabricsim.report.plot:Plot")
 lend("Result", "_repr_html_", "fabricsim.report.html:repr_html")
 lend("Result", "explain", "fabricsim.explanation:explainer")

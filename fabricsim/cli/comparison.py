@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -16,15 +16,17 @@ if TYPE_CHECKING:
     from fabricsim.report.tables import TextTable
     from fabricsim.result import Result
 
+_SIDE: Final = "A result folder, a measured log, or a scenario: a file, or one that ships."
+
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A result folder, or a measured log.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="A result folder, or a measured log.")],
+    a: Annotated[str, typer.Argument(metavar="A", help=_SIDE)],
+    b: Annotated[str, typer.Argument(metavar="B", help=_SIDE)],
     as_json: Json = False,
     output: Output = None,
     force: Force = False,
 ) -> None:
-    """Compare two results, or a result and a log of nccl-tests or HCCL Test, size by size or metric by metric."""
+    """Compare two results, or a result and a measured log, by size or by metric; a scenario is run first."""
     from fabricsim.report.folder import check_folder
 
     if output:
@@ -36,21 +38,34 @@ def compare(
     if log_a and log_b:
         _compare_sizes(log_a, log_b, page, as_json=as_json)
     else:
-        _compare_results(results_a, results_b, (str(a), str(b)), page, as_json=as_json)
+        _compare_results(results_a, results_b, (a, b), page, as_json=as_json)
     if page:
         print(f"page: {page}", file=sys.stderr)
 
 
-def _answers(path: Path) -> tuple[Log | None, list[Result]]:
-    """Return what stands in a folder or a file: rows by size where it is one collective, and the results if any."""
-    from fabricsim.formats import log_of, read_log
+def _answers(name: str) -> tuple[Log | None, list[Result]]:
+    """Return what `name` answers: rows by size where it is one collective, and the results if they are ours."""
+    from fabricsim.formats import log_of, read_log, shipped_logs
 
-    if not path.is_dir():
-        return read_log(path), []
-    from fabricsim.report.folder import load_results
+    path = Path(name)
+    if path.is_dir():
+        from fabricsim.report.folder import load_results
 
-    results = load_results(path)
-    return log_of(results, str(path)), results
+        results = load_results(path)
+    elif (path.is_file() and path.suffix not in (".yaml", ".yml")) or name in shipped_logs():
+        return read_log(name), []
+    else:
+        results = _run(name)
+    return log_of(results, name), results
+
+
+def _run(name: str) -> list[Result]:
+    from fabricsim.cli.runs import progress_line, watch_line
+    from fabricsim.run import run
+    from fabricsim.scenario import load_scenario
+
+    scenario = load_scenario(name)
+    return run(scenario, progress_line(scenario.name), watch=watch_line())
 
 
 def _compare_sizes(a: Log, b: Log, page: Path | None, *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ class Thing(StrEnum):
     PARTS = "parts"
     TRACES = "traces"
     MODELS = "models"
+    MEASURED = "measured"
 
 
 class SchemaOf(StrEnum):
@@ -69,6 +70,10 @@ def _things(what: Thing) -> list[tuple[str, str]]:
         from fabricsim.traffic import PATTERNS
 
         return [(name, _first_line(kind.rounds).removeprefix("Return ")) for name, kind in PATTERNS.items()]
+    if what is Thing.MEASURED:
+        from fabricsim.formats import shipped_logs
+
+        return list(shipped_logs().items())
     if what is Thing.TRACES:
         from fabricsim.traces import FORMATS
 

@@ -17,6 +17,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from fabricsim.accessors import borrow
 from fabricsim.errors import InputError, close_match
 from fabricsim.fabric.graphs import level_graph, part_graph, read_graph, write_graph
 from fabricsim.fabric.parts import About, Device, IntArray, Link, NodeGroup
@@ -267,6 +268,9 @@ class Fabric:
             ).encode()
         )
         return state.hexdigest()
+
+    def __getattr__(self, name: str) -> Any:
+        return borrow(self, name)
 
     def __repr__(self) -> str:
         return f"<Fabric {self.name}: {self.ranks} NPUs, {self.switches} switches, {self.link_count} links>"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from fabricsim.errors import InputError
 from fabricsim.formats.measured import Log, LogRow
+
+_GRAIN: Final = 16
+"""Bytes of each rank's share that a simulated size is a multiple of."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,11 @@ class Comparison:
 
 
 def compare_logs(a: Log, b: Log) -> Comparison:
-    """Return two logs side by side. Raises InputError if they are of different collectives or share no size."""
+    """Return two logs side by side. Raises InputError if they are of different collectives or share no size.
+
+    A simulated collective rounds its size down to a multiple of ranks × 16 B, a measured one need not: sizes that
+    differ by less than that are one.
+    """
     if a.collective and b.collective and a.collective != b.collective:
         raise InputError(
             f"{a.source} is {a.collective}, {b.source} is {b.collective}", "compare like with like"
@@ -57,16 +65,31 @@ def compare_logs(a: Log, b: Log) -> Comparison:
             f"{a.source} has {a.ranks} ranks, {b.source} has {b.ranks}", "compare equal rank counts"
         )
     of_a, of_b = _by_size(a), _by_size(b)
-    shared = sorted(of_a.keys() & of_b.keys())
-    if not shared:
+    pairs = _pairs(of_a, of_b, _GRAIN * (a.ranks or b.ranks or 0))
+    if not pairs:
         what = f"{a.source} and {b.source} have no size in common"
         raise InputError(what, f"run one of {', '.join(f'{size} B' for size in sorted(of_a)[:8])}")
     rows = tuple(
-        SizeRow(size, of_a[size].time, of_b[size].time, of_a[size].busbw, of_b[size].busbw) for size in shared
+        SizeRow(i, of_a[i].time, of_b[j].time, of_a[i].busbw, of_b[j].busbw) for i, j in pairs.items()
     )
     return Comparison(
-        a, b, rows, tuple(sorted(of_a.keys() - of_b.keys())), tuple(sorted(of_b.keys() - of_a.keys()))
+        a, b, rows, tuple(sorted(of_a.keys() - pairs)), tuple(sorted(of_b.keys() - pairs.values()))
     )
+
+
+def _pairs(of_a: Collection[int], of_b: Collection[int], grain: int) -> dict[int, int]:
+    """Return the sizes of A that B has too, rising, each with B's: the same, else the nearest within `grain`."""
+    free = sorted(set(of_b) - set(of_a))
+    pairs = {}
+    for size in sorted(of_a):
+        if size in of_b:
+            pairs[size] = size
+            continue
+        nearest = min(free, key=lambda other: abs(other - size), default=size + grain)
+        if abs(nearest - size) < grain:
+            pairs[size] = nearest
+            free.remove(nearest)
+    return pairs
 
 
 def _by_size(log: Log) -> dict[int, LogRow]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fabricsim.formats.hccl_log as hccl_log
 import fabricsim.formats.nccl_log as nccl_log
+from fabricsim.data_folders import data_folder
 from fabricsim.errors import Fault, InputError
 from fabricsim.formats.measured import Log, LogRow
 from fabricsim.result import Result
@@ -15,10 +16,16 @@ _KNOWN = "known: the text and the JSON of nccl-tests, the text of HCCL Test, a r
 
 
 def read_log(path: Path | str) -> Log:
-    """Return the rows of a measured log. Raises InputError, with file and line, for one that cannot be read."""
+    """Return the rows of a measured log; a name that is no file here may be one that ships.
+
+    Raises InputError, with file and line, for one that cannot be read.
+    """
     file = Path(path)
     if not file.is_file():
-        raise InputError([Fault("there is no such file", _KNOWN, file=str(file))])
+        file = _shipped().get(str(path), file)
+    if not file.is_file():
+        shipped = f"; shipped: {', '.join(_shipped())}"
+        raise InputError([Fault("there is no such file", _KNOWN + shipped, file=str(file))])
     try:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -30,6 +37,18 @@ def read_log(path: Path | str) -> Log:
     if hccl_log.is_hccl_text(text):
         return hccl_log.read_text(text, str(file))
     raise InputError([Fault("is not a log that fabricsim knows", _KNOWN, file=str(file))])
+
+
+def shipped_logs() -> dict[str, str]:
+    """Return the published measurements that ship with the package: what each is, by the name of its file."""
+    return {
+        name: path.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+        for name, path in _shipped().items()
+    }
+
+
+def _shipped() -> dict[str, Path]:
+    return {path.name: path for path in sorted(data_folder("scenarios").glob("measured/*.txt"))}
 
 
 def _json(text: str, file: str) -> Log:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from fabricsim.errors import InputError
+from fabricsim.errors import InputError, close_match
 from fabricsim.fabric import Fabric, LevelInfo, Link, NodeGroup
 from fabricsim.report.figures import COLOURS, GRID, INK, MUTED
 from fabricsim.report.images import png_bytes, svg_text
@@ -62,6 +62,41 @@ def draw_machine(fabric: Fabric) -> Figure:
         _draw_whole(axes[-1], fabric)
     _headline(figure, fabric)
     return figure
+
+
+def draw_level(fabric: Fabric, name: str, ax: Axes | None = None) -> Axes:
+    """Draw one level of a machine, a copy of it, into `ax` or a figure of its own, and return the Axes.
+
+    Raises InputError for a level that the machine has not, or that joins nothing.
+    """
+    infos = {info.name: info for info in fabric.about.levels if info.links}
+    if name not in infos:
+        raise InputError(f"{fabric.name} has no level {name!r} with links", close_match(name, infos))
+    ax = _panel(ax)
+    _draw_level(ax, fabric, infos[name])
+    return ax
+
+
+def draw_whole(fabric: Fabric, ax: Axes | None = None) -> Axes:
+    """Draw every node and link of a machine into `ax` or a figure of its own, and return the Axes.
+
+    Raises InputError for one of too many nodes to be told apart.
+    """
+    if fabric.nodes > _WHOLE_ALONE:
+        what = f"{fabric.name} has {fabric.nodes:,} nodes"
+        raise InputError(what, f"up to {_WHOLE_ALONE} are drawn whole; draw one of its levels")
+    ax = _panel(ax)
+    _draw_whole(ax, fabric)
+    return ax
+
+
+def _panel(ax: Axes | None) -> Axes:
+    if ax is None:
+        from matplotlib.figure import Figure
+
+        ax = Figure(figsize=(4.4, 4.8), facecolor="white", layout="constrained").subplots()
+    _bare(ax)
+    return ax
 
 
 def write_picture(fabric: Fabric, path: Path) -> None:

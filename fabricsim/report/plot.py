@@ -1,15 +1,18 @@
-"""`result.plot`: the figures of one result."""
+"""`result.plot` and `fabric.plot`: the figures of one result, and the pictures of one machine."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from fabricsim.report import figures, inside
+from fabricsim.report import figures, inside, machines
 from fabricsim.result import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from fabricsim.fabric import Fabric
 
 
 class Plot:
@@ -47,11 +50,30 @@ class Plot:
         return inside.planes(self._result, ax or _notebook_axes())
 
 
-def _notebook_axes() -> Axes | None:
+class MachinePlot:
+    """The pictures of one machine; each draws into `ax`, or into a new figure, and returns the Axes."""
+
+    def __init__(self, fabric: Fabric) -> None:
+        self._fabric = fabric
+
+    def __call__(self) -> Figure:
+        """Return one figure with a panel for each level that has links, and the whole where it is small."""
+        return machines.draw_machine(self._fabric)
+
+    def level(self, name: str, ax: Axes | None = None) -> Axes:
+        """Draw one copy of a level: its members, switches and links."""
+        return machines.draw_level(self._fabric, name, ax or _notebook_axes((4.4, 4.8)))
+
+    def whole(self, ax: Axes | None = None) -> Axes:
+        """Draw every node and link; of up to 512 nodes."""
+        return machines.draw_whole(self._fabric, ax or _notebook_axes((4.4, 4.8)))
+
+
+def _notebook_axes(size: tuple[float, float] = figures.FIGURE_SIZE) -> Axes | None:
     """Return Axes that a notebook will show, or None outside of one."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if not hasattr(shell, "kernel"):
         return None
     import matplotlib.pyplot as plt
 
-    return plt.figure(figsize=figures.FIGURE_SIZE, layout="constrained").subplots()
+    return plt.figure(figsize=size, layout="constrained").subplots()

@@ -154,3 +154,20 @@ def test_a_table_of_a_sweep_or_one_that_is_not_there_is_refused(folder: Path, tm
         error = RUN.invoke(app, ["convert", str(source), str(tmp_path / "passes.csv")]).exception
         assert isinstance(error, InputError)
         assert words in str(error)
+
+
+def test_a_published_measurement_is_compared_in_one_command(tmp_path: Path) -> None:
+    words = ["compare", "gb200-nvl72-allreduce.nccl.txt", "nvl72-allreduce", "-o", str(tmp_path / "out")]
+    done = RUN.invoke(app, [*words, "--json"])
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    assert [row["size"] for row in told["rows"]] == [2**exponent for exponent in range(29, 34)]
+    assert told["only_a"] == told["only_b"] == []
+    assert max(abs(row["error"]) for row in told["rows"]) < 0.05
+    assert (tmp_path / "out" / "comparison.html").exists()
+
+
+def test_what_is_neither_log_nor_scenario_is_said(tmp_path: Path) -> None:
+    error = RUN.invoke(app, ["compare", "gb200-nvl72-allreduce.nccl.txt", str(tmp_path / "x.txt")]).exception
+    assert isinstance(error, InputError)
+    assert "there is no such file" in str(error)

@@ -142,6 +142,16 @@ def test_errors_are_relative_times() -> None:
     assert (comparison.only_a, comparison.only_b) == ((32,), (64,))
 
 
+def test_a_simulated_size_meets_the_one_it_was_rounded_from() -> None:
+    measured = log({2**20: 1.0, 2**20 + 1152: 1.0, 2**21: 1.0})
+    simulated = log({2**20 - 1151: 2.0, 2**21 - 1152: 2.0}, ranks=72)  # a grain is 72 * 16 B = 1152 B
+    (row,) = compare_logs(measured, simulated).rows
+    assert (row.size, row.time_b) == (2**20, 2.0)
+    assert compare_logs(measured, simulated).only_a == (2**20 + 1152, 2**21)
+    with pytest.raises(InputError, match="no size in common"):
+        compare_logs(measured, log({2**20 - 1151: 2.0}))  # of how many ranks, nobody says
+
+
 def test_a_size_measured_several_times_counts_with_its_median() -> None:
     a = Log("a", None, None, tuple(LogRow(8, time) for time in (5.0, 1.0, 2.0)))
     (row,) = compare_logs(a, log({8: 2.0})).rows

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
+from matplotlib.figure import Figure
 
+import fabricsim  # noqa: F401  (lends `plot`)
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.report.machines import draw_machine, write_picture
@@ -97,3 +99,30 @@ def test_copies_that_differ_are_said() -> None:
     fabric = resolve({"levels": [level, {"name": "pod", "members": 2, "rule": "none"}]})
     assert "levels drawn as their largest copy" in words(fabric)
     assert "ring, twisted" in words(load_topology("tpu-v4", x=8, y=4, z=4, twist=1))
+
+
+def test_one_level_is_drawn_where_it_is_asked_for() -> None:
+    fabric = load_topology("cloudmatrix384")
+    ax = Figure().subplots()
+    assert fabric.plot.level("pod", ax) is ax
+    assert ax.get_title().startswith("pod")
+    told = "\n".join(text.get_text() for text in ax.texts)
+    assert "one of 7 columns" in told
+    alone = fabric.plot.level("pod")
+    assert "\n".join(text.get_text() for text in alone.texts) == told
+
+
+def test_the_whole_of_a_small_machine_is_drawn_where_it_is_asked_for() -> None:
+    fabric = load_topology("hgx-h100")
+    ax = Figure().subplots()
+    assert fabric.plot.whole(ax) is ax
+    assert len(ax.lines) == fabric.link_count
+    assert sum(len(dots.get_offsets()) for dots in ax.collections) == fabric.nodes
+
+
+def test_pictures_that_cannot_be_drawn_are_refused() -> None:
+    fabric = load_topology("cloudmatrix384")
+    with pytest.raises(InputError, match="has no level .pood."):
+        fabric.plot.level("pood")
+    with pytest.raises(InputError, match="up to 512"):
+        fabric.plot.whole()

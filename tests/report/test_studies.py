@@ -8,6 +8,8 @@ import pytest
 
 import fabricsim as fs
 from fabricsim.errors import UsageError
+from fabricsim.formats import Log, LogRow
+from fabricsim.formats.comparison import compare_logs
 from fabricsim.report import inside, studies
 from fabricsim.report.images import png_bytes
 from fabricsim.result import Result, Table
@@ -179,3 +181,18 @@ def test_schedules_and_sweeps_show_in_notebooks(ring: Result) -> None:
     shown = sweep._repr_html_()
     assert "2 points, 0 failed" in shown
     assert "<script" not in shown
+
+
+def test_sizes_beside_draws_the_error_of_each_size() -> None:
+    a, b = (
+        Log(source, "all-reduce", 8, tuple(LogRow(size, time) for size, time in times.items()))
+        for source, times in (("A", {2**20: 1e-3, 2**24: 2e-3}), ("B", {2**20: 1.5e-3, 2**24: 1e-3}))
+    )
+    ax = studies.sizes_beside(compare_logs(a, b))
+    line, zero = ax.lines
+    assert line.get_xdata().tolist() == [2**20, 2**24]
+    assert list(line.get_ydata()) == pytest.approx([50, -50])
+    assert list(zero.get_ydata()) == [0, 0]
+    assert ax.get_ylabel() == "time of B over A [%]"
+    assert ax.get_xticklabels()[0].get_text() == "1 MiB"
+    assert studies.sizes_beside(compare_logs(a, b), ax) is ax
