@@ -122,7 +122,7 @@ def test_the_whole_of_a_small_machine_is_drawn_where_it_is_asked_for() -> None:
 
 def test_pictures_that_cannot_be_drawn_are_refused() -> None:
     fabric = load_topology("cloudmatrix384")
-    with pytest.raises(InputError, match="has no level .pood."):
+    with pytest.raises(InputError, match="pood"):
         fabric.plot.level("pood")
     with pytest.raises(InputError, match="up to 512"):
         fabric.plot.whole()
