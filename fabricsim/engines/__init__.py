@@ -81,7 +81,8 @@ def packet(
     if failures.recovery.reroute == "none":
         _check_bound(numbers)  # it counts on the paths of a healthy fabric, and other ones may be faster
     if len(failures):
-        numbers |= stages(failures, record)
+        # where buffers are full, they drop packets too
+        numbers |= stages(failures, record.end_ps, record.dropped if record.extras is None else None)
     inputs = {
         "fabric": fabric.digest,
         "schedule": schedule.digest,

@@ -53,6 +53,22 @@ class Detours:
             node = int(self._fabric.channel_dst[channel])
         return tuple(found)
 
+    def shares(self, node: int, dst: int) -> tuple[tuple[int, int, float], ...] | None:
+        """Return (hop, channel, share) of a flow from `node` to `dst`, split evenly at every node; None for no way."""
+        if self.hops(dst)[node] == UNREACHABLE:
+            return None
+        found, held, hop = [], {node: 1.0}, 0
+        while any(at != dst for at in held):
+            reached: dict[int, float] = {}
+            for at, share in sorted(held.items()):
+                channels = self._candidates(at, dst)
+                for channel in channels:
+                    into = int(self._fabric.channel_dst[channel])
+                    reached[into] = reached.get(into, 0.0) + share / len(channels)
+                    found.append((hop, channel, share / len(channels)))
+            held, hop = reached, hop + 1
+        return tuple(found)
+
     def _hops(self, dst: int) -> NDArray[np.int16]:
         """Return (nodes,) the hops from everywhere to one target, UNREACHABLE where no way is left."""
         everywhere = np.arange(self._fabric.nodes)

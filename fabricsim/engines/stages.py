@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 
-from fabricsim.engines.record import Record, seconds
 from fabricsim.failures import Failures
-from fabricsim.units import to_ps
+from fabricsim.units import PS_PER_S, to_ps
 
 
-def stages(failures: Failures, record: Record) -> dict[str, float]:
-    """Return the metrics of a packet run's failures; what did not come about before its end is left out.
+def stages(failures: Failures, end_ps: int, lost: int | None) -> dict[str, float]:
+    """Return when failures were noticed and led around; what did not come about before the end is left out.
 
-    A loss is noticed even where the link is up again before that is.
+    lost: the payload that they lost [B]; None where that cannot be told from what full buffers drop. A loss is noticed
+    even where the link is up again before that is.
     """
-    out: dict[str, float] = {}
-    lost = record.dropped if record.extras is None else 0  # where buffers are full, they drop packets too
-    if record.extras is None:
-        out["bytes_lost_in_flight"] = lost
-    fault, end = first_down_ps(failures), record.end_ps
+    out: dict[str, float] = {} if lost is None else {"bytes_lost_in_flight": lost}
+    fault = first_down_ps(failures)
     if fault is None:
         return out
-    known = min((time for time, _, down in failures.known if down), default=end)
+    known = min((time for time, _, down in failures.known if down), default=end_ps)
     noticed = min(known, fault + failures.detect_ps if lost else known)
-    if noticed < end:
-        out["detection_time_s"] = float(seconds(noticed - fault))
+    if noticed < end_ps:
+        out["detection_time_s"] = (noticed - fault) / PS_PER_S
     switched = known + to_ps(float(failures.recovery.converge))
-    if failures.recovery.reroute != "none" and switched < end:
-        out["reroute_time_s"] = float(seconds(switched - fault))
+    if failures.recovery.reroute != "none" and switched < end_ps:
+        out["reroute_time_s"] = (switched - fault) / PS_PER_S
     return out
 
 

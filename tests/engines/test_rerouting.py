@@ -185,8 +185,8 @@ def test_results_say_the_stages_and_what_was_lost() -> None:
 def test_rerouting_is_refused_where_it_is_not_built() -> None:
     schedule = Schedule((messages((0, 1, 4096)),))
     failures, recovery = [fs.LinkDown("1 us", ("0", "s0"))], fs.Recovery(reroute="local")
-    for options in ({"engine": "flow"}, {"model": Model(buffer=65_536, flow_control="credits")}):
-        with pytest.raises(InputError, match="reroute"):
-            fs.simulate(two_ways(), schedule, failures=failures, recovery=recovery, **options)
+    model = Model(buffer=65_536, flow_control="credits")
+    with pytest.raises(InputError, match="reroute"):
+        fs.simulate(two_ways(), schedule, failures=failures, recovery=recovery, model=model)
     with pytest.raises(InputError, match="has no effect where rerouting is local"):
         fs.Recovery(reroute="local", converge="1 ms")

@@ -15,9 +15,11 @@ from fabricsim.engines.flow.events import Run, Times
 from fabricsim.engines.flow.outcome import Outcome, metrics, operation_results, tables
 from fabricsim.engines.flow.phases import by_rounds, misfit
 from fabricsim.engines.flow.pool import Settings
+from fabricsim.engines.flow.rerouting import ReroutedRun
 from fabricsim.engines.flow.solver import SOLVERS
 from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of
 from fabricsim.engines.record import model_text
+from fabricsim.engines.stages import stages
 from fabricsim.errors import Fault, InputError, SimulationError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -78,18 +80,18 @@ def flow(
     model needs queues, StallError if a flow waits for a channel that stays down.
     """
     refuse_queues(model, routing)
-    if len(failures) and failures.recovery.reroute != "none" and not failures.avoided:
-        what = "the flow engine leaves only what is down from 0 s on for good, and known at once"
-        right = "use engine: packet, or reroute: none; or recompute without detect and converge"
-        raise InputError([Fault(what, right, ("recovery", "reroute"))])
+    _refuse_with_failures(schedule, failures, quantum)
     settings = Settings(solver_for(kernel), verified, quantum)
     outcome = _run(fabric, schedule, routing, failures, model, seed, settings)
     numbers = metrics(fabric, schedule, outcome)
-    if numbers["completion_time_s"] < numbers["ideal_time_s"] * (1 - SLACK):
+    bounded = not len(failures) or failures.recovery.reroute == "none" or failures.avoided
+    if bounded and numbers["completion_time_s"] < numbers["ideal_time_s"] * (1 - SLACK):
         done, ideal = (format_time(numbers[name], 9) for name in ("completion_time_s", "ideal_time_s"))
         raise SimulationError(
             f"the run took {done}, less than the lower bound of {ideal}: this is a fault of fabricsim"
         )
+    if outcome.curve is not None:
+        numbers |= stages(failures, round(float(outcome.end.max()) * PS_PER_S), round(outcome.lost))
     inputs = {
         "fabric": fabric.digest, "schedule": schedule.digest, "model": model_text(model),
         "routing": routing.text, "failures": failures.digest, "seed": str(seed),
@@ -106,6 +108,18 @@ def flow(
         digest=digest_of([repr(sorted(inputs.items())), *outcome.digest_parts()]),
         notes=(*outcome.notes, *_late(failures, float(outcome.end.max()))),
     )
+
+
+def _refuse_with_failures(schedule: Schedule, failures: Failures, quantum: float) -> None:
+    """Raise InputError for what is built, but not together with links that go down during the run."""
+    if not len(failures) or failures.avoided or not np.any(failures.factor == 0):
+        return
+    if any(op.meets for op in schedule.operations):
+        what = "links that go down are not built with reduction and multicast in switches"
+        raise InputError([Fault(what, "leave one of them out", ("failures",))])
+    if quantum:
+        what = "a quantum is not built with links that go down"
+        raise InputError([Fault(what, "leave it out", ("quantum",))])
 
 
 def _late(failures: Failures, end: float) -> tuple[str, ...]:
@@ -159,6 +173,9 @@ def _run(
     )
     transfers = transfers_of(fabric, traffic, routing, model, seed)
     steps = expanded(schedule)
+    if len(failures) and not settings.quantum and not any(op.meets for op in schedule.operations):
+        run = ReroutedRun(fabric, messages, steps, transfers, failures, model, settings, routing, seed)
+        return _rerouted(schedule, transfers, run)
     times = Run(fabric, messages, steps, transfers, failures, model, settings).times()
     if not settings.quantum:
         return _outcome(schedule, transfers, times)
@@ -219,6 +236,15 @@ def _outcome(schedule: Schedule, transfers: Transfers, times: Times, notes: tupl
         times.delivered, times.delivered, start, end, rounds, span, transfers.channels, wire,
         int(m.size[(m.meeting < 0) | m.down].sum()), max(busiest, transfers.path_ps / PS_PER_S), times.solves, notes,
     )  # fmt: skip
+
+
+def _rerouted(schedule: Schedule, transfers: Transfers, run: ReroutedRun) -> Outcome:
+    """Return the outcome of a run over links that went down: where its flows went, and what arrived when."""
+    planned = _outcome(schedule, transfers, run.times())
+    channels, wire = run.rows.carried()
+    return replace(
+        planned, channels=channels, channel_wire=wire, curve=run.curve(), lost=run.lost, again=run.again
+    )
 
 
 def _rounds(schedule: Schedule, times: Times) -> tuple[np.ndarray, np.ndarray]:

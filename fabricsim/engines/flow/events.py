@@ -55,7 +55,8 @@ class Run:
         self.fabric, self.messages, self.steps, self.transfers = fabric, messages, steps, transfers
         self.endpoint, self.settings = model.endpoint, settings
         self.entry, self.release = (np.full(len(messages), np.nan) for _ in range(2))
-        self.over = np.full(len(transfers), np.nan)  # when the fluid of each transfer has ended [s]
+        # when the fluid of each transfer has left its source, and when it has ended [s]
+        self.gone, self.over = (np.full(len(transfers), np.nan) for _ in range(2))
         self.left = len(transfers)
         self.step_waits = steps.waits.copy()
         self.meets = len(transfers) < len(messages)
@@ -68,13 +69,17 @@ class Run:
         self.queue: list[tuple[float, int, Happening, Any, Iterator[tuple[float, Any]]]] = []
         self.number = 0
         self.last_entry: dict[int, float] = {}
-        self.pool = Pool(transfers.flows, transfers.wire, transfers.capacity.copy(), settings)
+        self.pool = self._pool_of()
         self.starting: list[IntArray] = []
         self.pending = self.ticking = False
         self.waited = 0
         self._later(self._fault, self._faults(failures))
 
-    def _faults(self, failures: Failures) -> Iterator[tuple[float, tuple[int, float]]]:
+    def _pool_of(self) -> Pool:
+        t = self.transfers
+        return Pool(t.flows, t.wire, t.capacity.copy(), self.settings)
+
+    def _faults(self, failures: Failures) -> Iterator[tuple[float, Any]]:
         """Yield when which link gets which share of its capacity."""
         link = np.searchsorted(self.transfers.channels, failures.channel)
         for (time, channel, factor), at in zip(failures.rows(), link.tolist(), strict=True):
@@ -106,7 +111,8 @@ class Run:
             if now == np.inf:
                 raise StallError(self._stall())
             self._instant(now)
-        return Times(self.entry, self.release, *self._ends(), self.pool.solves, self.waited)
+        sent, delivered = self._sent_at(), self._delivered_at()
+        return Times(self.entry, self.release, sent, delivered, self.pool.solves, self.waited)
 
     def _instant(self, now: float) -> None:
         """Let happen all that happens now, then find the rates if they change."""
@@ -143,7 +149,7 @@ class Run:
         self.ticking = False
         return True
 
-    def _fault(self, about: tuple[int, float], now: float) -> bool:
+    def _fault(self, about: Any, now: float) -> bool:
         link, factor = about
         self.pool.alter(link, self.transfers.capacity[link] * factor)
         return True
@@ -204,24 +210,40 @@ class Run:
 
     def _end(self, transfers: IntArray, now: float | Floats) -> None:
         """End the fluid of transfers: what their packets take on top decides when they are sent and delivered."""
+        self._leave(transfers, now)
+        self._finish(transfers, now)
+
+    def _leave(self, transfers: IntArray, now: float | Floats) -> None:
+        self.gone[transfers] = now
+        if self.awaited:
+            legs = self._legs(transfers)
+            self._tell(legs, self._sent_at(legs), self.steps.sent_starts, self._sent)
+
+    def _finish(self, transfers: IntArray, now: float | Floats) -> None:
         self.over[transfers] = now
         self.left -= len(transfers)
-        if not self.awaited:
-            return
-        legs = self.legs[_items(self.leg_starts, transfers)] if self.meets else transfers
-        sent, delivered = self._ends(legs)
-        for times, starts, what in (
-            (sent, self.steps.sent_starts, self._sent),
-            (delivered, self.steps.delivered_starts, self._arrived),
-        ):
-            awaited = starts[legs + 1] > starts[legs]
-            self._later(what, by_time(times[awaited], legs[awaited]))
+        if self.awaited:
+            legs = self._legs(transfers)
+            self._tell(legs, self._delivered_at(legs), self.steps.delivered_starts, self._arrived)
 
-    def _ends(self, messages: IntArray | slice = slice(None)) -> tuple[Floats, Floats]:
-        """Return when messages are sent and when they are delivered, from when their fluid has ended."""
+    def _legs(self, transfers: IntArray) -> IntArray:
+        """Return the messages of transfers."""
+        return self.legs[_items(self.leg_starts, transfers)] if self.meets else transfers
+
+    def _tell(self, messages: IntArray, times: Floats, starts: IntArray, what: Happening) -> None:
+        """Have steps hear of messages at these times, where any step waits for them."""
+        awaited = starts[messages + 1] > starts[messages]
+        self._later(what, by_time(times[awaited], messages[awaited]))
+
+    def _sent_at(self, messages: IntArray | slice = slice(None)) -> Floats:
+        """Return when messages are sent, from when their fluid has left."""
         of = self.transfers.transfer[messages]
-        over = self.over[of]
-        return over + self.transfers.sent[of], over + self.transfers.arrived[of] + self.endpoint.recv_overhead
+        return self.gone[of] + self.transfers.sent[of]
+
+    def _delivered_at(self, messages: IntArray | slice = slice(None)) -> Floats:
+        """Return when messages are delivered, from when their fluid has ended."""
+        of = self.transfers.transfer[messages]
+        return self.over[of] + self.transfers.arrived[of] + self.endpoint.recv_overhead
 
     def _sent(self, messages: IntArray, now: float) -> bool:
         self._wake(self.steps.sent_steps[_items(self.steps.sent_starts, messages)], now)
@@ -239,21 +261,31 @@ class Run:
     # -- stalls -------------------------------------------------------------------------------------
 
     def _stall(self) -> str:
-        missing = np.flatnonzero(np.isnan(self._ends()[1]))
+        missing = np.flatnonzero(np.isnan(self._delivered_at()))
         lines = [
             f"nothing moves after {format_time(self.pool.solved_at)}: {len(missing)} messages are undelivered"
         ]
+        lines += self._held_up()
+        for m in missing[~np.isnan(self.release[missing])][:5].tolist():
+            a, b = (self.fabric.node_name(int(end[m])) for end in (self.messages.src, self.messages.dst))
+            lines.append(f"  {b} waits for {int(self.messages.size[m])} B from {a}")
+        return "\n".join(lines)
+
+    def _held_up(self) -> list[str]:
+        """Return a line for each link at which flows wait in vain."""
+        lines = []
         active = self.pool.active
         stuck = self.pool.flows.some(active[self.pool.rate[active] == 0])
         dead = np.unique(stuck.links[self.pool.capacity[stuck.links] == 0])
         for link in dead[:5].tolist():
             waiting = int(np.sum(stuck.links == link))
-            name = self.fabric.channel_name(int(self.transfers.channels[link]))
+            name = self.fabric.channel_name(self._channel(link))
             lines.append(f"  {waiting} flows wait at {name}, which is down and not repaired")
-        for m in missing[~np.isnan(self.release[missing])][:5].tolist():
-            a, b = (self.fabric.node_name(int(end[m])) for end in (self.messages.src, self.messages.dst))
-            lines.append(f"  {b} waits for {int(self.messages.size[m])} B from {a}")
-        return "\n".join(lines)
+        return lines
+
+    def _channel(self, link: int) -> int:
+        """Return the fabric's number of a link."""
+        return int(self.transfers.channels[link])
 
 
 def _items(starts: IntArray, rows: IntArray) -> IntArray:

@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fabricsim.engines.curve import Curve
 from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, latency, named, payload_of
 from fabricsim.fabric import Fabric
 from fabricsim.result import OperationResult, Table
@@ -52,6 +53,11 @@ class Outcome:
     notes: tuple[str, ...] = ()
     channel_count: IntArray | None = None
     """(channels,) how many channels alike each stands for; None for itself alone."""
+    curve: Curve | None = None
+    """What was delivered over time, where links went down; None where messages arrive evenly."""
+    lost: float = 0.0
+    again: float = 0.0
+    """Payload that failures lost, and that was sent again [B]."""
 
     @property
     def alike(self) -> IntArray:
@@ -100,11 +106,19 @@ def metrics(fabric: Fabric, schedule: Schedule, outcome: Outcome) -> dict[str, f
         **out,
         "bytes_injected": payload,
         "bytes_delivered": outcome.bytes_delivered,
+        **_losses(outcome),
         "messages": int(outcome.count.sum()),
         **latency(outcome.latency, outcome.count),
         "link_utilization_max": float(busy.max(initial=0.0)),
         "link_utilization_mean": float(np.average(busy, weights=outcome.alike)) if len(busy) else 0.0,
     }
+
+
+def _losses(outcome: Outcome) -> dict[str, float]:
+    """Return what links that went down have lost; a fluid loses nothing otherwise."""
+    if outcome.curve is None:
+        return {}
+    return {"bytes_dropped": round(outcome.lost), "bytes_retransmitted": round(outcome.again)}
 
 
 def operation_results(schedule: Schedule, outcome: Outcome) -> tuple[OperationResult, ...]:
@@ -226,20 +240,26 @@ def _rounds(schedule: Schedule, o: Outcome) -> Table:
 
 
 def _timeline(o: Outcome) -> Table:
-    """Return delivered bytes over time; a message counts as arriving evenly from its release to its delivery."""
+    """Return delivered bytes over time."""
     start, end = float(o.start.min()), float(o.end.max())
     edges = start + (end - start) * np.arange(TIMELINE_BINS + 1) / TIMELINE_BINS
-    size = (o.size * o.count).astype(np.float64)
-    first, last = o.release, np.maximum(o.last, o.release + 1e-15)
-    slope = size / (last - first)
-    # what has arrived by t is Σ slope · (min(t, last) − first) over those that have begun: sums over sorted times
-    done = _ramps(first, slope, edges) - _ramps(last, slope, edges)
-    arrived = np.diff(np.minimum(done, size.sum()))
+    arrived = np.diff(_evenly(o, edges) if o.curve is None else o.curve.at(edges))
     return Table({
         "time_s": edges[1:],
         "delivered_bytes": np.rint(arrived).astype(np.int64),
         "throughput_Bps": arrived / np.diff(edges),
     })  # fmt: skip
+
+
+def _evenly(o: Outcome, times: Floats) -> Floats:
+    """Return what has arrived by some times, if each message arrives evenly from its release to its delivery."""
+    size = (o.size * o.count).astype(np.float64)
+    first, last = o.release, np.maximum(o.last, o.release + 1e-15)
+    slope = size / (last - first)
+    # Σ slope · (min(t, last) − first) over those that have begun: sums over sorted times
+    done = _ramps(first, slope, times) - _ramps(last, slope, times)
+    arrived: Floats = np.minimum(done, size.sum())
+    return arrived
 
 
 def _ramps(begin: Floats, slope: Floats, at: Floats) -> Floats:

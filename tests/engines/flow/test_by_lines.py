@@ -207,9 +207,10 @@ def test_packets_too_go_around_what_is_down_from_the_beginning() -> None:
     assert packet.metrics["bytes_delivered"] == fluid.metrics["bytes_delivered"]
 
 
-def test_what_fails_later_is_refused_by_the_flow_engine() -> None:
-    with pytest.raises(InputError, match="leaves only what is down from 0 s on for good"):
-        run_text("flow", "all-to-all", at="1 us")
+def test_what_fails_later_is_followed_flow_by_flow() -> None:
+    early, late = (run_text("flow", "all-reduce, algorithm: hierarchical", at) for at in ("0 s", "1 us"))
+    assert late.metrics["bytes_delivered"] == early.metrics["bytes_delivered"]
+    assert late.metrics["detection_time_s"] == late.metrics["reroute_time_s"] == 0
 
 
 def test_the_plan_says_what_symmetry_saves(monkeypatch: pytest.MonkeyPatch) -> None:
