@@ -148,7 +148,8 @@ class Scenario:
                 what = "the exchanges of a step are each run alone, so that no time within it has a meaning"
                 raise InputError(what, "write at: 0 s, without repair_after")
         with self._located("workload", 0):
-            return training(entry, fabric, copies=not len(failures))
+            lines = self.parts.engine != "packet" and self.routing(fabric).policy == "spray"
+            return training(entry, fabric, copies=not len(failures), lines=lines)
 
     def bind(self, fabric: Fabric) -> Bound:
         """Return all that the scenario comes down to on `fabric`; raises the faults of every part together."""

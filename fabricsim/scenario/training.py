@@ -115,10 +115,11 @@ class TrainEntry(Part):
         return "train"
 
 
-def training(entry: TrainEntry, fabric: Fabric, *, copies: bool = True) -> Training:
-    """Return a step on a fabric; copies: whether equal copies of a level may stand for each other.
+def training(entry: TrainEntry, fabric: Fabric, *, copies: bool = True, lines: bool = True) -> Training:
+    """Return a step on a fabric.
 
-    Raises InputError with every fault found, keyed by the entry's keys.
+    copies: whether equal copies of a level may stand for each other. lines: whether exchanges of many messages may be
+    rounds along lines. Raises InputError with every fault found, keyed by the entry's keys.
     """
     faults, ranks = FaultList(), _NONE
     with faults.at("ranks"):
@@ -144,7 +145,9 @@ def training(entry: TrainEntry, fabric: Fabric, *, copies: bool = True) -> Train
     with faults.at("order"):
         layout = Layout(parallel, ranks, tuple(entry.order))
     faults.raise_if_any()
-    return training_of(entry.name or entry.kind, step, layout, fabric, entry.algorithms, copies=copies)
+    return training_of(
+        entry.name or entry.kind, step, layout, fabric, entry.algorithms, copies=copies, lines=lines
+    )
 
 
 def _parallel(part: ParallelPart, ranks: int) -> Parallel:

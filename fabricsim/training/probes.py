@@ -1,30 +1,35 @@
 """The exchanges of a step on a machine: every group of a kind at once, each exchange once.
 
 A step makes the same few exchanges thousands of times over. Each is put on the machine with all of its groups together,
-as they meet in a step, and alone otherwise. Where the groups lie in equal copies of a level, one copy is enough.
+as they meet in a step, and alone otherwise. Where the groups lie in equal copies of a level, one copy is enough. Where
+that still leaves many messages, all groups together are rounds along lines, which the flow engine solves by classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from fabricsim.collectives import collective
-from fabricsim.collectives.choice import AUTO, COSTS, reaches
-from fabricsim.errors import Fault, InputError
+from fabricsim.collectives.choice import AUTO, COSTS, DIRECT_UP_TO, reaches
+from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
-from fabricsim.schedule import IntArray, Operation, Round
+from fabricsim.schedule import MANY, IntArray, Lines, Operation, Round
 from fabricsim.traffic import pattern
 from fabricsim.training.blocks import Blocks, alike, blocks_of, crossed, one_copy
 from fabricsim.training.demands import Demand, demands
+from fabricsim.training.lined import as_lines, stride_of
 from fabricsim.training.parallel import Layout
 from fabricsim.training.step import Step
 
 MOST_MESSAGES: Final = 4_000_000
 """Messages of all groups up to which auto has each rank of a group talk to each other one."""
+MOST_LISTED: Final = 1_000_000
+"""Messages of all exchanges of a step from which on they are rounds along lines, where they can be."""
 STAGED, DIRECT = "staged", "direct"
 """How tokens go to experts: first to the scale-up domain, then within it; or each to its expert."""
 
@@ -45,39 +50,92 @@ class Probe:
 
 
 def probes_of(
-    step: Step, layout: Layout, fabric: Fabric, algorithms: Mapping[str, str], *, copies: bool = True
+    step: Step,
+    layout: Layout,
+    fabric: Fabric,
+    algorithms: Mapping[str, str],
+    *,
+    copies: bool = True,
+    lines: bool = True,
 ) -> tuple[Probe, ...]:
     """Return every exchange of a step; algorithms: by dimension, auto where none is stated.
 
-    copies: whether one of several equal copies of a level stands for all. Raises InputError, keyed `algorithms`, for an
-    algorithm that does not fit.
+    copies: whether one of several equal copies of a level stands for all. lines: whether exchanges of many messages may
+    be rounds along lines. Raises InputError, keyed `algorithms`, for an algorithm that does not fit.
     """
-    return tuple(
-        _probe(step, layout, fabric, d, algorithms.get(d.dimension, AUTO), copies) for d in demands(step)
-    )
+    wanted = [(demand, algorithms.get(demand.dimension, AUTO)) for demand in demands(step)]
+    if lines and fabric.ranks >= MANY:
+        along = [_probe_of_lines(step, layout, fabric, *one) for one in wanted]
+        found = [probe for probe in along if probe is not None]
+        if len(found) == len(along) and sum(one.operation.messages for one in found) > MOST_LISTED:
+            return tuple(found)
+    return tuple(_probe(step, layout, fabric, *one, copies) for one in wanted)
 
 
 def _probe(step: Step, layout: Layout, fabric: Fabric, demand: Demand, algorithm: str, copies: bool) -> Probe:
+    """Return an exchange message by message, of one copy of a level where one is enough."""
     blocks, groups = blocks_of(fabric), _groups(layout, demand.groups)
     level, solved = one_copy(fabric, blocks, groups) if copies else ("", groups)
-    try:
+    with _about(demand):
         if demand.kind == "send":
-            operation = _send(demand, solved)
+            src, dst = solved[:, :-1].reshape(-1), solved[:, 1:].reshape(-1)
+            operation = _send(demand, solved, Round(src, dst, np.full(len(src), demand.size)))
         elif demand.kind in ("dispatch", "combine"):
             operation = _experts(step, fabric, demand, solved, algorithm)
         else:
-            operation = _collective(fabric, blocks, demand, solved, algorithm)
+            few = groups.shape[1] * (groups.shape[1] - 1) * len(solved) <= MOST_MESSAGES
+            operation = _collective(fabric, blocks, demand, solved, algorithm, few)
+            places = np.argsort(solved[0])
+            rounds = tuple(_by_all(r, solved, places) for r in operation.rounds)
+            operation = replace(operation, rounds=rounds)
+    return Probe(demand, operation, len(groups), level, _hops(blocks, operation))
+
+
+def _probe_of_lines(
+    step: Step, layout: Layout, fabric: Fabric, demand: Demand, algorithm: str
+) -> Probe | None:
+    """Return an exchange of all groups as rounds along lines; None where its groups or messages are not alike."""
+    blocks, groups = blocks_of(fabric), _groups(layout, demand.groups)
+    stride, members = stride_of(groups, fabric.ranks), groups.shape[1]
+    if not stride:
+        return None
+    with _about(demand):
+        if demand.kind == "send":
+            ends = np.arange(members - 1), np.arange(1, members)
+            r = Lines(np.arange(fabric.ranks), demand.size, members, stride, ends)
+            operation = _send(demand, groups, r)
+        elif demand.kind in ("dispatch", "combine"):
+            operation = _experts(step, fabric, demand, groups, algorithm)
+        else:
+            one = _collective(fabric, blocks, demand, groups, algorithm, members <= DIRECT_UP_TO)
+            lined = [as_lines(r, groups[0], stride, fabric.ranks) for r in one.rounds]
+            operation = replace(one, rounds=tuple(r for r in lined if r is not None))
+            if len(operation.rounds) < len(lined):
+                return None
+    if not all(isinstance(r, Lines) for r in operation.rounds):
+        return None
+    return Probe(demand, operation, len(groups), "", _hops(blocks, operation))
+
+
+@contextmanager
+def _about(demand: Demand) -> Iterator[None]:
+    """Make what goes wrong with an exchange a fault of its dimension's algorithm."""
+    try:
+        yield
     except InputError as error:
-        raise InputError(_keyed(fault, demand) for fault in error.faults) from None
+        raise InputError(
+            replace(fault, what=f"{demand.name}: {fault.what}", key=("algorithms", demand.dimension))
+            for fault in error.faults
+        ) from None
+
+
+def _hops(blocks: Blocks, operation: Operation) -> dict[str, int]:
     hops: dict[str, int] = {}
     for r in operation.rounds:
-        for name, count in crossed(blocks, r.src, r.dst).items():
-            hops[name] = hops.get(name, 0) + count * r.repeat
-    return Probe(demand, operation, len(groups), level, hops)
-
-
-def _keyed(fault: Fault, demand: Demand) -> Fault:
-    return replace(fault, what=f"{demand.name}: {fault.what}", key=("algorithms", demand.dimension))
+        pairs = r.pairs  # of lines on which each talks to each, those of one member
+        for name, count in crossed(blocks, *pairs).items():
+            hops[name] = hops.get(name, 0) + count * r.repeat * r.messages // pairs.shape[1]
+    return hops
 
 
 def _groups(layout: Layout, groups: str) -> IntArray:
@@ -88,21 +146,22 @@ def _groups(layout: Layout, groups: str) -> IntArray:
     return layout.groups(*(("cp", "dp") if groups == "dp" else (groups,)))
 
 
-def _send(demand: Demand, groups: IntArray) -> Operation:
+def _send(demand: Demand, groups: IntArray, r: Round) -> Operation:
     """Return what every stage hands to the next one, all at once."""
-    src, dst = groups[:, :-1].reshape(-1), groups[:, 1:].reshape(-1)
-    rounds = (Round(src, dst, np.full(len(src), demand.size)),)
     ranks = np.sort(groups.reshape(-1))
-    return Operation(demand.name, "send", DIRECT, ranks, rounds, demand.size, demand.size)
+    return Operation(demand.name, "send", DIRECT, ranks, (r,), demand.size, demand.size)
 
 
 def _collective(
-    fabric: Fabric, blocks: Blocks, demand: Demand, groups: IntArray, algorithm: str
+    fabric: Fabric, blocks: Blocks, demand: Demand, groups: IntArray, algorithm: str, few: bool
 ) -> Operation:
-    """Return a collective of the first group, done by all groups at once."""
+    """Return a collective over the ranks of all groups, with the rounds of the first one.
+
+    few: whether auto may have each rank of a group talk to each other one.
+    """
     size = -(-demand.size // (16 * groups.shape[1])) * 16 * groups.shape[1]  # rounded up: nothing is left out
     if algorithm == AUTO:
-        algorithm = _quickest(demand.kind, fabric, groups, size)
+        algorithm = _quickest(demand.kind, fabric, groups, size, few)
     one = collective(demand.name, demand.kind, algorithm, groups[0], size, fabric=fabric)
     if one.meets or one.graph is not None:
         right = "name one that ranks do alone, such as ring"
@@ -110,9 +169,7 @@ def _collective(
     if algorithm == "hierarchical" and not alike(blocks, groups):
         right = "name another algorithm, or another order"
         raise InputError("its groups lie in the levels of the machine in different ways", right)
-    sorted_places = np.argsort(groups[0])
-    rounds = tuple(_by_all(r, groups, sorted_places) for r in one.rounds)
-    return replace(one, ranks=np.sort(groups.reshape(-1)), rounds=rounds, asked=demand.size)
+    return replace(one, ranks=np.sort(groups.reshape(-1)), asked=demand.size)
 
 
 def _by_all(r: Round, groups: IntArray, sorted_places: IntArray) -> Round:
@@ -125,10 +182,9 @@ def _by_all(r: Round, groups: IntArray, sorted_places: IntArray) -> Round:
     return Round(src, dst, np.repeat(r.size, len(groups)), r.repeat, reduce)
 
 
-def _quickest(kind: str, fabric: Fabric, groups: IntArray, size: int) -> str:
-    """Return the algorithm that should be quickest, as `auto` of collectives finds it, of those few messages do."""
+def _quickest(kind: str, fabric: Fabric, groups: IntArray, size: int, few: bool) -> str:
+    """Return the algorithm that should be quickest, as `auto` of collectives finds it; direct only for few messages."""
     levels, staged = reaches(fabric, groups[0])
-    few = groups.shape[1] * (groups.shape[1] - 1) * len(groups) <= MOST_MESSAGES
     even = staged and alike(blocks_of(fabric), groups)
     costs = {
         name: cost(levels, float(size))

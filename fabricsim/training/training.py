@@ -50,12 +50,14 @@ def training_of(
     algorithms: Mapping[str, str],
     *,
     copies: bool = True,
+    lines: bool = True,
 ) -> Training:
     """Return a step on a machine. Raises InputError for algorithms that do not fit.
 
-    copies: whether one of several equal copies of a level may stand for all, as it may where nothing is broken.
+    copies: whether one of several equal copies of a level may stand for all, as it may where nothing is broken. lines:
+    whether many messages may be rounds along lines, as they may where routing treats equal channels alike.
     """
-    probes = probes_of(step, layout, fabric, algorithms, copies=copies)
+    probes = probes_of(step, layout, fabric, algorithms, copies=copies, lines=lines)
     return Training(name, step, layout, probes, tuple(level for level, _ in blocks_of(fabric)))
 
 
