@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
@@ -23,8 +24,21 @@ _HEAD_BYTES: Final = 8192
 """Where a file's schema is looked for: below its opening remarks."""
 
 _DETAILS: Final = pytest.StashKey[dict[str, Any]]()
+
+
+class Used(NamedTuple):
+    """The baselines that one test used, of those in its module's folder. tests: how many use the folder, 0: unknown."""
+
+    folder: str
+    tests: int
+    names: set[str]
+
+
+_USED: Final = pytest.StashKey[Used]()
 _ATTRIBUTE: Final = "fabricsim"
 """Name of what a test report carries of a scenario, as plain values: xdist sends it from process to process."""
+_BASELINES: Final = "fabricsim_baselines"
+"""Name of what it carries of the baselines that the test used."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,10 +69,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(_Summary(config), "fabricsim-summary")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that use the fixture, so that `-m fabric` selects them with the scenarios."""
-    for item in items:
-        if "fabric_regression" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("fabric"):
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that use the fixture, so that `-m fabric` selects them with the scenarios; count them by module."""
+    using = [item for item in items if "fabric_regression" in getattr(item, "fixturenames", ())]
+    some = any(
+        "::" in argument for argument in config.args
+    )  # then others of the module are not among the items
+    count = Counter(item.path for item in using)
+    for item in using:
+        item.stash[_USED] = Used(str(item.path.with_suffix("")), 0 if some else count[item.path], set())
+        if not item.get_closest_marker("fabric"):
             item.add_marker(pytest.mark.fabric)
 
 
@@ -192,7 +213,6 @@ class FabricRegression:
 
     def __init__(self, request: pytest.FixtureRequest) -> None:
         self._request = request
-        self._used: set[Path] = set()
 
     def check(
         self,
@@ -247,9 +267,10 @@ class FabricRegression:
 
         test = re.sub(r"[^\w.=-]+", "_", self._request.node.name).strip("_")
         path = self._request.path.with_suffix("") / f"{test}{'-' + name if name else ''}{SUFFIX}"
-        if path in self._used:
+        used = self._request.node.stash[_USED].names
+        if path.name in used:
             raise UsageError(f"{path.name} is used twice in one test: give the checks names, name='…'")
-        self._used.add(path)
+        used.add(path.name)
         return path
 
 
@@ -260,8 +281,11 @@ class FabricRegression:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Put what a scenario says into its report."""
+    """Put what a scenario says, and which baselines a test used, into its report."""
     report = yield
+    if _USED in item.stash and call.when == "call":
+        folder, tests, names = item.stash[_USED]
+        setattr(report, _BASELINES, [folder, tests, sorted(names)])
     if isinstance(item, ScenarioItem) and call.when == "call":
         crashed = {
             "file": _relative(item.path),
@@ -281,12 +305,18 @@ class _Summary:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._said: list[dict[str, Any]] = []
+        self._used: dict[str, list[Used]] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a scenario's report carries."""
         said = getattr(report, _ATTRIBUTE, None)
         if said is not None:
             self._said.append(said)
+        if report.passed and hasattr(
+            report, _BASELINES
+        ):  # one that failed may have more that it did not come to
+            folder, tests, names = getattr(report, _BASELINES)
+            self._used.setdefault(folder, []).append(Used(folder, tests, set(names)))
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say which baselines are missing, stale, unused or written, and what became better."""
@@ -303,7 +333,21 @@ class _Summary:
         from fabricsim.regression.baseline import orphans
 
         folders = dict.fromkeys(Path(one["file"]).parent for one in said)
-        return [f"{path}: unused, its scenario is gone; delete it" for path in orphans(list(folders))]
+        lost = [f"{path}: unused, its scenario is gone; delete it" for path in orphans(list(folders))]
+        return lost + [
+            f"{_relative(path)}: unused, no test asks for it; delete it" for path in self._unused()
+        ]
+
+    def _unused(self) -> Iterator[Path]:
+        """Yield the baselines that no test of a module used, where all tests of the module that may have passed."""
+        from fabricsim.regression import SUFFIX
+
+        for folder, used in sorted(self._used.items()):
+            if len(used) == used[0].tests:
+                names = set().union(*(one.names for one in used))
+                yield from (
+                    path for path in sorted(Path(folder).glob(f"*{SUFFIX}")) if path.name not in names
+                )
 
     def _tell_github(self, terminalreporter: Any, said: Sequence[dict[str, Any]]) -> None:
         from fabricsim.regression.github import Said, commands, write_summary

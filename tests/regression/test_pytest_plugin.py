@@ -215,6 +215,23 @@ def test_the_fixture_holds_a_result_to_its_baseline(run, pytester) -> None:
     result.stdout.fnmatch_lines(["completion_time *+1* %", "moved: the design*", "picture: *.png"])
 
 
+def test_baselines_that_no_test_asks_for_are_found_where_all_tests_ran(run, pytester) -> None:
+    source = FIXTURE_TEST.format(bandwidth="50 GB/s", size="1 MiB")
+    pytester.makepyfile(test_ring=source)
+    run("--fabric-update").assert_outcomes(passed=2)
+    assert "unused" not in str(run().stdout)
+    pytester.makepyfile(test_ring=source.replace(', name="first"', "").replace("test_loose", "test_slack"))
+    left = [f"*{name}: unused, no test asks for it*" for name in ("test_loose-first", "test_loose-second")]
+    left = [words.replace(": unused", ".baseline.json: unused") for words in left]
+    assert "unused" not in str(run().stdout), "a test failed: it may have more to ask for"
+    run("--fabric-update").stdout.fnmatch_lines(left)
+    run().stdout.fnmatch_lines(left)
+    for some in (("-k", "slack"), ("test_ring.py::test_ring",)):
+        assert "unused" not in str(run(*some).stdout), "the others may ask for them"
+    workers = ("-p", "fabricsim.pytest_plugin", "-p", "xdist", "-n", "2")
+    pytester.runpytest_subprocess(*workers).stdout.fnmatch_lines(left)
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
