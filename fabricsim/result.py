@@ -6,7 +6,6 @@ is described once, in COLUMNS and METRICS.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -20,11 +19,13 @@ from numpy.typing import NDArray
 
 from fabricsim.accessors import borrow
 from fabricsim.errors import InputError, UsageError
+from fabricsim.table import Table, csv_metadata, read_csv, write_csv
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA: Final = "fabricsim.result/1"
+METADATA: Final = "csv-metadata.json"
 TABLES: Final = ("flows", "links", "rounds", "timeline", "path", "passes", "exposed")
 
 METRICS: Final[Mapping[str, tuple[str, str]]] = {
@@ -193,30 +194,6 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
 """Unit and meaning of each column of each table."""
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Columns of equal length, read-only; `.frame` is the same as a pandas DataFrame."""
-
-    columns: Mapping[str, NDArray[Any]]
-
-    def __post_init__(self) -> None:
-        for column in self.columns.values():
-            column.flags.writeable = False
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values()), ()))
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.columns[name]
-
-    @property
-    def frame(self) -> pd.DataFrame:
-        """The table as a pandas DataFrame; `frame.attrs['units']` holds the unit of each column."""
-        import pandas as pd
-
-        return pd.DataFrame(dict(self.columns))
-
-
 @dataclass(frozen=True)
 class OperationResult:
     """What one workload entry achieved."""
@@ -325,12 +302,18 @@ class Result:
     def save(self, folder: Path | str, *, force: bool = False) -> Path:
         """Write result.json and one CSV per table into `folder`, and return its path.
 
+        csv-metadata.json says what the columns of the tables are, with their units.
+
         Raises UsageError if the folder holds anything and `force` is not set.
         """
         path = fresh_folder(folder, force=force)
         (path / "result.json").write_text(json.dumps(self.as_dict(), indent=1) + "\n", encoding="utf-8")
         for name, table in self.tables.items():
             write_csv(path / f"{name}.csv", table)
+        metadata = csv_metadata(
+            {f"{name}.csv": (table, COLUMNS[name]) for name, table in self.tables.items()}
+        )
+        (path / METADATA).write_text(json.dumps(metadata, indent=1) + "\n", encoding="utf-8")
         return path
 
     def __getattr__(self, name: str) -> Any:
@@ -378,31 +361,6 @@ def fresh_folder(folder: Path | str, *, force: bool) -> Path:
         raise UsageError(f"{path} exists and is not empty; name another folder, or add --force")
     path.mkdir(parents=True, exist_ok=True)
     return path
-
-
-def write_csv(path: Path, table: Table) -> None:
-    """Write a table with a header line; floats as repr, so they read back exactly."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(table.columns)
-        writer.writerows(zip(*(column.tolist() for column in table.columns.values()), strict=True))
-
-
-def read_csv(path: Path) -> Table:
-    """Return a table written by `write_csv`; a column is whole numbers, else numbers, else text."""
-    with path.open(newline="", encoding="utf-8") as file:
-        names, *rows = csv.reader(file)
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return Table({name: _typed(texts) for name, texts in zip(names, columns, strict=True)})
-
-
-def _typed(texts: Sequence[str]) -> NDArray[Any]:
-    for kind in (np.int64, np.float64):
-        try:
-            return np.array(texts, dtype=kind)
-        except ValueError:
-            continue
-    return np.array(texts, dtype=object)
 
 
 def digest_of(parts: Sequence[bytes | str | NDArray[Any]]) -> str:

@@ -21,7 +21,7 @@ ROWS = [
         "random_streams",
         "validation",
     },
-    {"topology", "model", "models", "fabric", "schedule", "result"},
+    {"topology", "model", "models", "fabric", "schedule", "result", "table"},
     {"collectives", "traffic", "traces", "training", "routing", "failures", "expectations"},
     {"theory", "engines", "reliability"},
     {"scenario"},

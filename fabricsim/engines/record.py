@@ -13,8 +13,9 @@ from fabricsim.engines.latency import after_warmup, by_operation, latency, over_
 from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, payload_of
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
-from fabricsim.result import OperationResult, Table, digest_of
+from fabricsim.result import OperationResult, digest_of
 from fabricsim.schedule import Schedule
+from fabricsim.table import Table
 from fabricsim.units import PS_PER_S, to_ps
 
 IntArray = NDArray[np.int64]

@@ -15,8 +15,9 @@ from fabricsim.explanation.traffic import Traffic, traffic_of
 from fabricsim.explanation.value import Explanation
 from fabricsim.explanation.ways import finder_of
 from fabricsim.job import Job
-from fabricsim.result import Result, Table
+from fabricsim.result import Result
 from fabricsim.routing import Routes
+from fabricsim.table import Table
 
 MOST_MESSAGES: Final = 300_000
 """Messages and packets up to which every run is explained; more are where it is asked for."""

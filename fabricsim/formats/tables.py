@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from fabricsim.errors import InputError, UsageError
 from fabricsim.result import METRICS, Result
+from fabricsim.table import Meanings
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from fabricsim.schedule import Schedule
-
-Meanings = Mapping[str, tuple[str, str]]
-"""Unit and meaning of columns, by name."""
 
 _MESSAGES: Final[Meanings] = {
     "operation": ("", "name of the workload entry"),

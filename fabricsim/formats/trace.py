@@ -14,7 +14,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from fabricsim.result import Result, Table
+from fabricsim.result import Result
+from fabricsim.table import Table
 
 BUDGET: Final = 100_000_000
 """Bytes a trace may have: well below where viewers fail (google/perfetto#99)."""

@@ -15,11 +15,11 @@ from fabricsim.errors import InputError, UsageError
 from fabricsim.regression import Verdict
 from fabricsim.report.gallery import FIGURES, save_figures
 from fabricsim.report.page import write_page
-from fabricsim.result import TABLES, Result, fresh_folder, load_result
+from fabricsim.result import METADATA, TABLES, Result, fresh_folder, load_result
 
 _VERDICT = "verdict.json"
 _OURS: Final = (
-    "result.json", _VERDICT, "report.html",
+    "result.json", METADATA, _VERDICT, "report.html",
     *(f"{name}.csv" for name in TABLES), *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")),
 )  # fmt: skip
 

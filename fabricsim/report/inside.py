@@ -12,7 +12,8 @@ from fabricsim.report.names import drawable
 from fabricsim.report.scales import time_scale
 from fabricsim.report.series import spread
 from fabricsim.report.tables import levels_of, weights
-from fabricsim.result import Result, Table
+from fabricsim.result import Result
+from fabricsim.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from fabricsim.result import OperationResult, Result, Table
+from fabricsim.result import OperationResult, Result
+from fabricsim.table import Table
 from fabricsim.training.outcome import Outcome
 from fabricsim.training.training import Training, exposed_of, metrics_of, passes_of
 

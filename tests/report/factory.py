@@ -2,7 +2,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fabricsim.result import OperationResult, Result, Table, digest_of
+from fabricsim.result import OperationResult, Result, digest_of
+from fabricsim.table import Table
 
 LEVELS = ("board", "cabinet", "pod")
 

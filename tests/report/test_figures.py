@@ -11,7 +11,8 @@ from fabricsim.report import figures, gallery, series
 from fabricsim.report.images import png_bytes, svg_text
 from fabricsim.report.plot import Plot
 from fabricsim.report.scales import bandwidth_scale, size_ticks, time_scale
-from fabricsim.result import Result, Table
+from fabricsim.result import Result
+from fabricsim.table import Table
 from fabricsim.units import parse_size
 from tests.report.factory import (
     HOSTILE,

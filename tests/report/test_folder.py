@@ -212,3 +212,17 @@ def test_the_busiest_channels_come_first() -> None:
 def test_points_are_named_only_where_names_differ(sweep: list[Result]) -> None:
     assert "name" not in points_table(sweep).head
     assert "name" in points_table([make_result(name="a"), make_result(name="b")]).head
+
+
+def test_the_tables_say_what_their_columns_are(tmp_path: Path) -> None:
+    result = make_result()
+    folder = result.save(tmp_path / "out")
+    told = json.loads((folder / "csv-metadata.json").read_text())
+    assert {table["url"] for table in told["tables"]} == {path.name for path in folder.glob("*.csv")}
+    for table in told["tables"]:
+        columns = table["tableSchema"]["columns"]
+        header = (folder / table["url"]).read_text().partition("\n")[0].split(",")
+        assert [column["name"] for column in columns] == header
+    (links,) = (table for table in told["tables"] if table["url"] == "links.csv")
+    rate = next(c for c in links["tableSchema"]["columns"] if c["name"] == "bandwidth_Bps")
+    assert (rate["schema:unitText"], rate["datatype"]) == ("B/s", "integer")

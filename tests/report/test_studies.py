@@ -12,7 +12,8 @@ from fabricsim.formats import Log, LogRow
 from fabricsim.formats.comparison import compare_logs
 from fabricsim.report import inside, studies
 from fabricsim.report.images import png_bytes
-from fabricsim.result import Result, Table
+from fabricsim.result import Result
+from fabricsim.table import Table
 from fabricsim.topology import resolve
 from tests.report.factory import HOSTILE, make_flows, make_links, make_operation, make_result
 

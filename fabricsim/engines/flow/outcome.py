@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from fabricsim.engines.curve import Curve
 from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, latency, named, payload_of
 from fabricsim.fabric import Fabric
-from fabricsim.result import OperationResult, Table
+from fabricsim.result import OperationResult
 from fabricsim.schedule import Schedule
+from fabricsim.table import Table
 from fabricsim.units import PS_PER_S
 
 IntArray = NDArray[np.int64]
