@@ -11,9 +11,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.chance import MASK, splitmix64_of
+from fabricsim.engines.chance import splitmix64_of
 from fabricsim.fabric import Fabric
-from fabricsim.routing import UNREACHABLE, Routing
+from fabricsim.routing import UNREACHABLE, Routing, turn_of
 from fabricsim.routing.search import hops_to, part_of
 
 
@@ -29,8 +29,8 @@ class Detours:
         self.hops = cache(self._hops)
         self._candidates = cache(self._found)
 
-    def way(self, node: int, ends: tuple[int, int], message: int, index: int) -> tuple[int, ...] | None:
-        """Return the channels from `node` to the second of a message's ends, for packet `index`; None for none.
+    def way(self, node: int, ends: tuple[int, int], message: int, number: int) -> tuple[int, ...] | None:
+        """Return the channels from `node` to the second of a message's ends, for packet `number`; None for none.
 
         A way from the source itself is the path that the policy would have found without the dead channels.
         """
@@ -44,7 +44,7 @@ class Detours:
             if self._policy == "minimal" or n == 1:
                 turn = 0
             elif self._policy == "spray":
-                turn = (splitmix64_of(self._seed, message, node) + index // stride) & MASK
+                turn = turn_of(number, stride, n)
             else:
                 turn = splitmix64_of(self._seed, src, dst, 0 if self._by_pair else message, node)
             stride *= n

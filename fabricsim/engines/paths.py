@@ -7,12 +7,11 @@ from functools import cache
 
 import numpy as np
 
-from fabricsim.engines.chance import splitmix64_of
 from fabricsim.engines.ports import Packet
 from fabricsim.engines.queues import QueuedPort
 from fabricsim.fabric import Fabric
 from fabricsim.model import transmit_ps
-from fabricsim.routing import NextHops, Routes, next_hops
+from fabricsim.routing import NextHops, Routes, first_numbers, next_hops, turn_of
 from fabricsim.schedule import Schedule
 
 
@@ -65,8 +64,9 @@ class AdaptivePaths(FixedPaths):
         first_packet: Sequence[int],
     ) -> None:
         super().__init__(fabric, routes, ports, lanes, ack)
-        self._ports, self._seed, self._first_packet = ports, seed, first_packet
+        self._ports, self._first_packet = ports, first_packet
         messages = schedule.messages
+        self._first_number: list[int] = first_numbers(messages, seed).tolist()
         self._first_lane: list[int] = (schedule.lanes * routes.lanes).tolist()
         self._lane_of = [first + routes.lanes - 1 for first in self._first_lane]
         self._src, self._dst = messages.src.tolist(), messages.dst.tolist()
@@ -96,9 +96,8 @@ class AdaptivePaths(FixedPaths):
             here = packet.via.target
         ports = self._candidates(here, self._dst[message])
         index = packet.id - self._first_packet[message]
-        turn = splitmix64_of(self._seed, message, here) + index // packet.stride
+        first = turn_of(self._first_number[message] + index, packet.stride, len(ports))
         packet.stride *= len(ports)
-        first = turn % (1 << 64) % len(ports)
         return ports[first:] + ports[:first]
 
     def ahead(self, packet: Packet) -> int:

@@ -18,7 +18,7 @@ from fabricsim.engines.ports import FAULT, RELEASE, Packet, Port, Wiring
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
-from fabricsim.routing import Routes, Routing
+from fabricsim.routing import Routes, Routing, first_numbers
 from fabricsim.schedule import Schedule
 from fabricsim.units import to_ps
 
@@ -84,6 +84,7 @@ class ReroutingKernel(Kernel):
         super().__init__(fabric, schedule, routes, failures, model, seed)
         self.reroute = failures.recovery.reroute
         self.detours = Detours(fabric, routing, seed, ())
+        self.first_number = first_numbers(schedule.messages, seed).tolist()
         self.path_of_hop = np.repeat(np.arange(len(routes.hops)), routes.hops)
 
     def _port(self, wiring: Wiring) -> Port:
@@ -175,7 +176,8 @@ class ReroutingKernel(Kernel):
 
     def _way(self, node: int, message: int, index: int) -> tuple[int, int] | None:
         """Return the hops from a node to a message's destination that avoid what is dead; None if there are none."""
-        channels = self.detours.way(node, (self.src[message], self.dst[message]), message, index)
+        number = self.first_number[message] + index
+        channels = self.detours.way(node, (self.src[message], self.dst[message]), message, number)
         if channels is None:
             return None
         if channels not in self.ways:

@@ -5,15 +5,15 @@ the channels that come one hop nearer, in order of their ids; it picks one of n:
 
     minimal          the first
     ecmp             splitmix64(seed, src, dst, message, node) mod n, per message; `hash: pair` leaves the message out
-    spray            (splitmix64(seed, message, node) + packet index // stride) mod n, per packet, where stride is the
-                     product of the candidates there were at the nodes before
+    spray            (number // stride + (number mod stride) · n // stride) mod n, per packet; stride is the product of
+                     the candidates at the nodes before, number = src + splitmix64(seed, place) // 2^16 + index: the
+                     place of the message among those of src, the index of the packet in the message
     dimension-order  as ecmp, among the candidates of the innermost level only
     valiant          as ecmp, first to a node drawn by hash, then on
     all-path         all paths up to some hops longer than the shortest, packets dealt by a split
     adaptive         the one with the least queued, which the packet engine knows
 
-With the stride a message's packets take all their paths in turn. Without it, packets that meet in a second-tier
-switch would agree in their index mod n, and all take one of its n channels.
+So a message's packets take all its paths in turn, and ranks side by side begin side by side (`turns`).
 
 Candidates come from arithmetic on tiers of switches (`tiers`) and products (`products`), else from a search of the part
 of the fabric that the paths can use (`search`); `next_hops` looks at every node of a fabric. `routes` gives packets
@@ -43,6 +43,7 @@ from fabricsim.routing.policies import (
 from fabricsim.routing.search import UNREACHABLE
 from fabricsim.routing.shares import Shares, shares
 from fabricsim.routing.shortest import NextHops, distances, next_hops
+from fabricsim.routing.turns import first_numbers, turn_of
 
 __all__ = [
     "LANES",
@@ -65,6 +66,7 @@ __all__ = [
     "deadlock",
     "default_routing",
     "distances",
+    "first_numbers",
     "hash_use",
     "heights",
     "lanes_of",
@@ -77,5 +79,6 @@ __all__ = [
     "shares",
     "splitmix64",
     "tree_paths",
+    "turn_of",
     "unreachable",
 ]

@@ -30,6 +30,7 @@ from fabricsim.routing.search import (
 )
 from fabricsim.routing.tiering import tiers_of
 from fabricsim.routing.tiers import Tiers
+from fabricsim.routing.turns import first_numbers
 from fabricsim.schedule import Messages
 
 IntArray = NDArray[np.int64]
@@ -92,6 +93,8 @@ def plain_routes(
         return Routes(*dealt, first, count)
     row = np.repeat(np.arange(len(ids)), count)
     packet = np.arange(len(row)) - first[row]
+    if POLICIES[routing.policy].numbered:
+        packet += first_numbers(messages, seed)[ids][row]
     router = Router(fabric, routing, seed, alive)
     starts, channels = router.paths(src[row], dst[row], ids[row], packet)
     return Routes(starts, channels.astype(np.int64), first, count)
@@ -131,8 +134,9 @@ class Router:
     ) -> tuple[IntArray, Channels]:
         """Return one path for each row, in CSR form: (rows + 1,) starts and (hops,) channels.
 
-        src, dst: (rows,) ranks, or nodes that forward. message: (rows,) ids. packet: (rows,) the first packet of its
-        message that takes the path. A row from a node to itself has no hops. Raises InputError if a pair has no path.
+        src, dst: (rows,) ranks, or nodes that forward. message: (rows,) ids. packet: (rows,) which packet of its
+        message takes the path, by its number for spray. A row from a node to itself has no hops. Raises InputError if a
+        pair has no path.
         """
         if self.routing.policy != "valiant":
             return self._direct(src, dst, message, packet)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fabricsim.errors import Fault, InputError, close_match
 from fabricsim.fabric import Fabric
 from fabricsim.routing.hashing import Words, mixed, splitmix64
+from fabricsim.routing.turns import turn_of
 
 IntArray = NDArray[np.int64]
 
@@ -142,12 +143,14 @@ def routing_of(fabric: Fabric, stated: Mapping[str, Any]) -> Routing:
 class Policy:
     """A policy: what it does in one line, and whether packets of one message may part.
 
-    pick: the index of the candidate that each row takes, for policies that go from candidate to candidate.
+    pick: the index of the candidate that each row takes, for policies that go from candidate to candidate. numbered:
+    whether `packet` is a packet's number (see `turns`) and not its index in the message.
     """
 
     about: str
     pick: Callable[[Choice], IntArray] | None = None
     per_packet: bool = False
+    numbered: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,19 +187,19 @@ def _ecmp(choice: Choice) -> IntArray:
 
 def _spray(choice: Choice) -> IntArray:
     """Take all shortest paths in turn, packet by packet."""
-    assert choice.state is not None
     assert choice.packet is not None
-    with np.errstate(over="ignore"):
-        turn = mixed(choice.state, choice.node) + (choice.packet // choice.stride).astype(np.uint64)
-    return _modulo(turn, choice.n)
+    return turn_of(choice.packet, choice.stride, choice.n)
 
 
 POLICIES: Final[Mapping[str, Policy]] = {
     "minimal": Policy("the first of the shortest paths, the same for all between two ranks", _minimal),
     "ecmp": Policy("one of the shortest paths for each message, by hash", _ecmp),
-    "spray": Policy("all shortest paths in turn, packet by packet", _spray, per_packet=True),
+    "spray": Policy("all shortest paths in turn, packet by packet", _spray, per_packet=True, numbered=True),
     "adaptive": Policy(
-        "the shortest path with the least queued, packet by packet, on its way", _spray, per_packet=True
+        "the shortest path with the least queued, packet by packet, on its way",
+        _spray,
+        per_packet=True,
+        numbered=True,
     ),
     "dimension-order": Policy("one coordinate after the other, the fastest varying first", _ecmp),
     "all-path": Policy("shortest paths and detours up to max_detour hops, split by weight", per_packet=True),
@@ -212,4 +215,4 @@ def choice_state(
     pick = POLICIES[routing.policy].pick
     if pick is _ecmp:
         return splitmix64(seed, src, dst, message if routing.hash == "message" else 0)
-    return splitmix64(seed, message) if pick is _spray else None
+    return None

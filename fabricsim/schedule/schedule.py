@@ -42,6 +42,15 @@ class Messages:
     def __len__(self) -> int:
         return len(self.src)
 
+    @property
+    def place(self) -> IntArray:
+        """(messages,) how many messages of the same source have smaller ids."""
+        order = np.argsort(self.src, kind="stable")
+        src = self.src[order]
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order)) - np.searchsorted(src, src)
+        return place
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
