@@ -3,6 +3,7 @@
     FabricError                 anything fabricsim refuses or cannot do
     ├── UsageError        2     the call is wrong: an unknown name, a folder that is not empty
     ├── InputError        3     a scenario, topology or argument is wrong; carries every fault found
+    │                     4     where all of them say that it is well formed, but a run of it could never finish
     ├── SimulationError   4     the simulation could not finish
     │   └── StallError    4     nothing moves any more; names what waits for what
     └── BudgetError       5     the run would exceed the budget the user stated
@@ -57,13 +58,18 @@ def key_text(key: Key) -> str:
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong with an input: what, where, and what would be right."""
+    """One thing that is wrong with an input: what, where, and what would be right.
+
+    endless: whether the input is well formed, but a run of it could never finish: ranks that no path joins, or tasks
+    that wait for each other.
+    """
 
     what: str
     right: str = ""
     key: Key = ()
     file: str | None = None
     line: int | None = None
+    endless: bool = False
 
     def __str__(self) -> str:
         place = self.file or ""
@@ -81,6 +87,8 @@ class InputError(FabricError):
 
     def __init__(self, faults: Iterable[Fault] | str, right: str = "") -> None:
         self.faults = (Fault(faults, right),) if isinstance(faults, str) else tuple(faults)
+        if self.faults and all(fault.endless for fault in self.faults):
+            self.exit_code = SimulationError.exit_code
         super().__init__("\n".join(str(fault) for fault in self.faults))
 
 
@@ -90,9 +98,9 @@ class FaultList:
     def __init__(self) -> None:
         self.faults: list[Fault] = []
 
-    def add(self, what: str, right: str = "", key: Key = ()) -> None:
-        """Record one fault at `key`."""
-        self.faults.append(Fault(what, right, key))
+    def add(self, what: str, right: str = "", key: Key = (), *, endless: bool = False) -> None:
+        """Record one fault at `key`; endless: see `Fault`."""
+        self.faults.append(Fault(what, right, key, endless=endless))
 
     @contextmanager
     def at(self, *key: str | int) -> Iterator[None]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import InputError
+from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.routing.front import F
 
@@ -185,4 +185,5 @@ def refuse_separated(fabric: Fabric, src: IntArray, dst: IntArray, rows: IntArra
     """Raise InputError that names the first of the `rows`, between whose ends no path forwards."""
     if len(rows):
         a, b = (fabric.node_name(int(end[rows[0]])) for end in (src, dst))
-        raise InputError(f"there is no path from {a} to {b}", "join them, or let the nodes between forward")
+        right = "join them, or let the nodes between forward"
+        raise InputError([Fault(f"there is no path from {a} to {b}", right, endless=True)])

@@ -18,6 +18,7 @@ from fabricsim.scenario.grammar import AnyEntry, CollectiveEntry, MemoryEntry, P
 from fabricsim.scenario.kinds import check_names
 from fabricsim.scenario.training import TrainEntry, training
 from fabricsim.schedule import IntArray, Operation, Schedule
+from fabricsim.schedule.cycles import shortest_cycle
 from fabricsim.traces import read_trace, replay
 from fabricsim.traffic import COMMAND, Loop, injection, memory, pattern, read_matrix
 from fabricsim.units import format_time
@@ -34,6 +35,7 @@ _NOT_PASSED: Final = frozenset(
 def check_entries(entries: Sequence[AnyEntry]) -> None:
     """Raise InputError for what is wrong with a workload on any fabric: names, order, unknown algorithms."""
     faults, seen = FaultList(), set[str]()
+    circle = _circle(entries)
     for index, entry in enumerate(entries):
         with faults.at("workload", index):
             check_names(_form(entry), entry.kind, getattr(entry, "algorithm", None))
@@ -42,7 +44,11 @@ def check_entries(entries: Sequence[AnyEntry]) -> None:
             key = "name" if entry.name else _form(entry)
             faults.add(f"two entries are called {name!r}", "give each its own name", ("workload", index, key))
         for position, other in enumerate(getattr(entry, "after", ())):
-            if other not in seen:
+            if other not in seen and {other, name} <= {*circle}:
+                names = " → ".join([*circle, circle[0]])
+                what = f"entries wait for each other in a circle: {names}"
+                faults.add(what, "take one of them out", ("workload", index, "after", position), endless=True)
+            elif other not in seen:
                 faults.add(
                     f"{other!r} is not an earlier entry",
                     close_match(other, seen) if seen else "this entry is the first",
@@ -54,6 +60,15 @@ def check_entries(entries: Sequence[AnyEntry]) -> None:
             what = "a training step is a scenario of its own"
             faults.add(what, "take the other entries out", ("workload", index, "train"))
     faults.raise_if_any()
+
+
+def _circle(entries: Sequence[AnyEntry]) -> list[str]:
+    """Return the names of entries that are after each other in a shortest circle; empty if there is none."""
+    place = {entry.name or entry.kind: index for index, entry in enumerate(entries)}
+    waits = [[place[name] for name in getattr(entry, "after", ()) if name in place] for entry in entries]
+    starts = np.cumsum([0, *map(len, waits)])
+    circle = shortest_cycle(starts, np.array([need for needs in waits for need in needs], np.int64))
+    return [entries[index].name or entries[index].kind for index in circle]
 
 
 def _form(entry: AnyEntry) -> str:
@@ -89,6 +104,7 @@ def bind(entries: Sequence[AnyEntry], fabric: Fabric, seed: int, base: Path) -> 
                 f"there is no path from {a} to {b}{more}",
                 "join them, or let the nodes between forward",
                 ("workload", index, "ranks") if stated else ("topology",),
+                endless=True,
             )
     faults.raise_if_any()
     return Schedule(tuple(operations))

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.errors import InputError
+from fabricsim.errors import Fault, InputError
 from fabricsim.schedule.columns import IntArray, column
 from fabricsim.schedule.cycles import shortest_cycle
 
@@ -46,7 +46,8 @@ class Graph:
         circle = shortest_cycle(self.need_starts, self.needs)
         if circle:
             names = " → ".join(self.task_name(task) for task in [*circle, circle[0]])
-            raise InputError(f"tasks wait for each other in a circle: {names}", "take one of the needs away")
+            what = f"tasks wait for each other in a circle: {names}"
+            raise InputError([Fault(what, "take one of the needs away", endless=True)])
 
     def _check_shapes(self) -> None:
         tasks = len(self.src)

@@ -159,7 +159,9 @@ class _Tasks:
         nodes = [self.trace.nodes[index] for index in dict.fromkeys(circle)]
         names = " → ".join(str(node) for node in [*nodes, nodes[0]])
         raise nodes[0].fault(
-            f"is in a circle of nodes that wait for each other: {names}", "see their dependencies"
+            f"is in a circle of nodes that wait for each other: {names}",
+            "see their dependencies",
+            endless=True,
         )
 
 

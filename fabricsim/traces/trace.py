@@ -50,10 +50,10 @@ class Node:
         place = "" if self.source.word == "line" else f" at {self.source.word} {self.at}"
         return f"rank {self.rank}, node {self.label}{place}"
 
-    def fault(self, what: str, right: str = "") -> InputError:
-        """Return the error that something is wrong with this node."""
+    def fault(self, what: str, right: str = "", *, endless: bool = False) -> InputError:
+        """Return the error that something is wrong with this node; endless: see `Fault`."""
         line = self.at if self.source.word == "line" else None
-        return InputError([Fault(f"{self} {what}", right, file=self.source.file, line=line)])
+        return InputError([Fault(f"{self} {what}", right, file=self.source.file, line=line, endless=endless)])
 
 
 @dataclass(frozen=True, eq=False)
