@@ -73,6 +73,8 @@ def _differences(
 
 def cuts(scenario: Scenario, fabric: Fabric) -> list[tuple[int, Scenario]]:
     """Return ranks and scenario of each cut, ascending; raises InputError, saying why, if there are not enough."""
+    if scenario.parts.jobs:
+        raise InputError("jobs have places of their own, and a cut has others")
     named = [entry for entry in scenario.parts.workload if entry.ranks.spans is not None]
     if named:
         raise InputError("the workload names ranks, and a cut has others")

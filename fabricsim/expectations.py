@@ -45,7 +45,14 @@ COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
 }
 """What each comparison means, by the sign that stands for it."""
 
-KINDS: Final[Mapping[str, str]] = {"s": "time", "B": "size", "B/s": "bandwidth", "1": "share", "": "count"}
+KINDS: Final[Mapping[str, str]] = {
+    "s": "time",
+    "B": "size",
+    "B/s": "bandwidth",
+    "1": "share",
+    "x": "factor",
+    "": "count",
+}
 """The kind of quantity of each unit in result.METRICS."""
 
 TOPOLOGY: Final = "topology"
@@ -365,6 +372,13 @@ def _ratio(text: str) -> float:
     return number / 100 if text.endswith("%") else number
 
 
+def _factor(text: str) -> float:
+    plain = _plain(text.removesuffix("x").rstrip())
+    if plain is None:
+        raise InputError(f"{text!r} is not a factor", "write one such as 1.5, or 1.5x")
+    return plain
+
+
 def _count(text: str) -> float:
     plain = _plain(text)
     if plain is None:
@@ -375,6 +389,7 @@ def _count(text: str) -> float:
 _LIMIT_PARSERS: Final[Mapping[str, Callable[[str], float]]] = {
     **PARSERS,
     "share": _share,
+    "factor": _factor,
     "count": _count,
     "amount": _count,
     "ratio": _ratio,
@@ -384,6 +399,7 @@ _EXAMPLE: Final = {
     "bandwidth": "50 GB/s",
     "time": "2 us",
     "share": "95 %",
+    "factor": "1.5",
     "count": "1000",
     "amount": "1000",
     "ratio": "90 %",
@@ -394,6 +410,7 @@ _FORMATS: Final[Mapping[str, Callable[[float, int], str]]] = {
     "time": format_time,
     "share": lambda value, digits: f"{100 * value:.{digits}g} %",
     "ratio": lambda value, digits: f"{100 * value:.{digits}g} %",
+    "factor": lambda value, digits: f"{value:.{digits}g}x",
     "count": lambda value, _: f"{value:,.12g}",
     "amount": lambda value, digits: f"{value:,.{max(digits, 6)}g}",
 }

@@ -99,10 +99,14 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "availability": ("1", "share of time in which the job runs, as stated"),
     "token_rate": ("", "tokens trained on in a second, availability included"),
     "model_flops": ("", "operations that a step of the model needs, without any done again"),
+    "alone_time_s": ("s", "what a job takes with the machine to itself"),
+    "slowdown": ("x", "time of a job, or of its operation, beside the others over its time alone"),
+    "slowdown_max": ("x", "slowdown of the job that is slowed down most"),
+    "slowdown_mean": ("x", "mean slowdown of all jobs"),
     "link_utilization_max": ("1", "largest share of the completion time that a channel was busy"),
     "link_utilization_mean": ("1", "mean busy share over channels that carried traffic"),
 }
-"""Unit and meaning of each metric: a share has the unit 1, a count none. What an engine cannot know is not there."""
+"""Unit and meaning of each metric: a share has the unit 1, a factor x, a count none. What is not known is not there."""
 
 COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "flows": {
@@ -213,6 +217,22 @@ class OperationResult:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class JobResult:
+    """What one of several jobs on a machine achieved; start_s is when it arrived."""
+
+    name: str
+    ranks: int
+    start_s: float
+    metrics: Mapping[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the plain form that result.json holds."""
+        return {
+            "name": self.name, "ranks": self.ranks, "start_s": self.start_s, "metrics": dict(self.metrics),
+        }  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class Result:
     """The answer of one run. `metrics` and `operations` are plain SI numbers; `notes` are things worth saying."""
@@ -231,6 +251,8 @@ class Result:
     notes: tuple[str, ...] = ()
     explanation: Mapping[str, Any] = field(default_factory=dict)
     """Why it took so long, as plain data; `explain()` reads it. Empty where it was not worked out."""
+    jobs: tuple[JobResult, ...] = ()
+    """What each job achieved, where several share the machine."""
 
     @cached_property
     def flows(self) -> pd.DataFrame:
@@ -267,11 +289,16 @@ class Result:
         )
 
     @property
+    def parts(self) -> tuple[OperationResult | JobResult, ...]:
+        """What metrics are named after: the workload entries, then the jobs."""
+        return (*self.operations, *self.jobs)
+
+    @property
     def numbers(self) -> dict[str, int | float]:
         """Every metric by its path, those of the whole run first: `completion_time_s`, `ar.busbw_Bps`."""
         found = dict(self.metrics)
-        for operation in self.operations:
-            found |= {f"{operation.name}.{name}": value for name, value in operation.metrics.items()}
+        for part in self.parts:
+            found |= {f"{part.name}.{name}": value for name, value in part.metrics.items()}
         return found
 
     def describe(self) -> pd.DataFrame:
@@ -292,6 +319,7 @@ class Result:
             "digest": self.digest,
             "metrics": dict(self.metrics),
             "operations": [operation.as_dict() for operation in self.operations],
+            "jobs": [job.as_dict() for job in self.jobs],
             "notes": list(self.notes),
             "plan": dict(self.plan),
             "explanation": dict(self.explanation),
@@ -349,7 +377,8 @@ def _from_dict(data: Mapping[str, Any], path: Path) -> Result:
         operations=operations,
         tables=tables,
         notes=tuple(data["notes"]),
-        explanation=data.get("explanation", {}),  # folders of earlier versions have none
+        explanation=data.get("explanation", {}),  # folders of earlier versions have none, and no jobs
+        jobs=tuple(JobResult(**entry) for entry in data.get("jobs", ())),
         **{key: data[key] for key in keys},
     )
 

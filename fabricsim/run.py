@@ -30,13 +30,14 @@ from fabricsim.errors import Fault, InputError, UsageError, close_match
 from fabricsim.explanation import MOST_MESSAGES, explained, what_if
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failure, Recovery, compile_failures
+from fabricsim.interference import with_jobs
 from fabricsim.job import Job
 from fabricsim.model import Model
 from fabricsim.progress import in_notebook, packets_of, points_of
 from fabricsim.result import Result, digest_of
 from fabricsim.routing import Routes, Routing, default_routing, relaying
 from fabricsim.scenario import Scenario
-from fabricsim.schedule import Messages, Operation, Schedule
+from fabricsim.schedule import Messages, Operation, Schedule, Tenant
 from fabricsim.traffic import Pattern
 from fabricsim.training import with_step
 from fabricsim.units import parse_time
@@ -45,9 +46,9 @@ from fabricsim.version import __version__
 Workload = Schedule | Operation | Collective | Pattern
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)
 def _paths(job: Job) -> Routes:
-    """Return the path of every packet: found once, for the plan and for the packet engine."""
+    """Return the path of every packet: found once, for the plan and for the packet engine; kept while a part runs."""
     return packet_routes(job.fabric, job.schedule, job.routing, job.model, job.seed)
 
 
@@ -109,16 +110,11 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
             "collective of its own"
         )
     wall, cpu = time.perf_counter(), time.process_time()
-    result = ENGINES[job.engine](
-        job.fabric,
-        job.schedule,
-        routing=job.routing,
-        failures=job.failures,
-        model=job.model,
-        seed=job.seed,
-        kernel=job.kernel,
-        **_own_options(job, watch),
-    )
+    result = _simulated(job, watch)
+    if job.schedule.tenants:
+        result = with_jobs(
+            result, job.schedule, lambda alone: _simulated(replace(job, schedule=alone), watch)
+        )
     cost = {
         "wall_s": time.perf_counter() - wall,
         "cpu_s": time.process_time() - cpu,
@@ -134,6 +130,19 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
         result = explained(job, result, _paths(job) if job.engine == "packet" else None)
     _paths.cache_clear()
     return what_if(job, result, execute) if explain else result
+
+
+def _simulated(job: Job, watch: Watch | None) -> Result:
+    return ENGINES[job.engine](
+        job.fabric,
+        job.schedule,
+        routing=job.routing,
+        failures=job.failures,
+        model=job.model,
+        seed=job.seed,
+        kernel=job.kernel,
+        **_own_options(job, watch),
+    )
 
 
 def _own_options(job: Job, watch: Watch | None) -> dict[str, Any]:
@@ -278,8 +287,25 @@ def schedule_of(fabric: Fabric, workload: Workload | Sequence[Workload], seed: i
 
 def plan(job: Job) -> dict[str, Any]:
     """Return what will run: engine, order, algorithm, levels crossed and bytes per level, and what it will cost."""
-    if job.engine == "flow":
-        return _flow_plan(job)
+    planned = _flow_plan(job) if job.engine == "flow" else _packet_plan(job)
+    return _with_tenants(planned, job.schedule.tenants) if job.schedule.tenants else planned
+
+
+def _with_tenants(planned: dict[str, Any], tenants: Sequence[Tenant]) -> dict[str, Any]:
+    """Return a plan with the jobs that share the machine; each is run alone too, so everything moves twice."""
+    jobs = [
+        {
+            "name": tenant.name,
+            "ranks": len(tenant.ranks),
+            "order": order_text(tenant.ranks.tolist()),
+            "start_s": tenant.start,
+        }
+        for tenant in tenants
+    ]
+    return {**planned, "jobs": jobs, "estimated_cpu_s": 2 * planned["estimated_cpu_s"]}
+
+
+def _packet_plan(job: Job) -> dict[str, Any]:
     messages, paths = job.schedule.messages, _paths(job)
     packets = -(-messages.size // job.model.mtu)
     hops = round(float(np.sum(np.repeat(packets / paths.count, paths.count) * paths.hops)))

@@ -24,7 +24,7 @@ from fabricsim.regression.verdicts import Beside, NotJudgedError, Verdict, judge
 from fabricsim.regression.watched import better
 from fabricsim.result import Result
 from fabricsim.run import run
-from fabricsim.scenario import Scenario, find
+from fabricsim.scenario import Scenario, entry_names, find
 from fabricsim.scenario.search import SearchPart
 from fabricsim.scenario.space import Range, parse_range
 from fabricsim.sweeps.table import cell
@@ -133,9 +133,7 @@ def search(
         raise UsageError(f"{scenario.name} has no expectation to meet; add one to expect:")
     axes = _axes(scenario, part.over)
     names = [part.minimise, *([part.against] if part.against else [])]
-    quantities = tuple(
-        quantity_of(name, [entry.name or entry.kind for entry in scenario.parts.workload]) for name in names
-    )
+    quantities = tuple(quantity_of(name, entry_names(scenario.parts)) for name in names)
     signs = (1, *(-1 if better(quantity.metric) == "higher" else 1 for quantity in quantities[1:]))
     whole = _points(axes) <= part.trials
     most = int(_points(axes)) if whole else part.trials

@@ -77,7 +77,7 @@ class ReroutingKernel(Kernel):
         self, fabric: Fabric, schedule: Schedule, routes: Routes, failures: Failures, model: Model, seed: int,
         routing: Routing,
     ) -> None:  # fmt: skip
-        self.routing = routing
+        self.routing, self.first_message = routing, schedule.first_message
         self.dead: set[int] = set()
         self.avoided: set[int] = set()
         self.ways: dict[tuple[int, ...], tuple[int, int]] = {}
@@ -176,8 +176,8 @@ class ReroutingKernel(Kernel):
 
     def _way(self, node: int, message: int, index: int) -> tuple[int, int] | None:
         """Return the hops from a node to a message's destination that avoid what is dead; None if there are none."""
-        number = self.first_number[message] + index
-        channels = self.detours.way(node, (self.src[message], self.dst[message]), message, number)
+        ends, ident = (self.src[message], self.dst[message]), self.first_message + message
+        channels = self.detours.way(node, ends, ident, self.first_number[message] + index)
         if channels is None:
             return None
         if channels not in self.ways:

@@ -60,7 +60,7 @@ def value_in(result: Result, quantity: Quantity) -> float:
     if quantity.operation is None:
         value = result.metrics.get(quantity.metric)
     else:
-        metrics = (op.metrics for op in result.operations if op.name == quantity.operation)
+        metrics = (part.metrics for part in result.parts if part.name == quantity.operation)
         value = next(metrics, {}).get(quantity.metric)
     if value is None:
         raise NotJudgedError(_absence(result, quantity))
@@ -150,11 +150,11 @@ def _difference(value: float, limit: float, failed: bool) -> str:
 
 def _absence(point: Result, quantity: Quantity) -> str:
     name = short_name(quantity.metric)
-    having = [op.name for op in point.operations if quantity.metric in op.metrics]
+    having = [part.name for part in point.parts if quantity.metric in part.metrics]
     if quantity.operation is None:
         hint = f" of the whole run; write {having[0]}.{name}" if having else ""
         return f"the result has no {name}{hint}"
-    if quantity.operation not in [op.name for op in point.operations]:
+    if quantity.operation not in [part.name for part in point.parts]:
         return f"the result has no operation {quantity.operation!r}"
     return f"{quantity.operation!r} has no {name}"
 

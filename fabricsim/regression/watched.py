@@ -25,7 +25,8 @@ _LOWER: Final = frozenset({
     "packet_latency_mean_s", "packet_latency_p50_s", "packet_latency_p99_s", "packet_latency_max_s",
     "bytes_dropped", "bytes_retransmitted", "detection_time_s", "reroute_time_s", "recovery_time_s", "delay_s",
     "bytes_lost_in_flight", "saturated", "step_time_s", "bubble_time_s", "exposed_time_s", "exposed_tp_s",
-    "exposed_cp_s", "exposed_ep_s", "exposed_pp_s", "exposed_dp_s", "diameter_hops", "mean_hops", "switches",
+    "exposed_cp_s", "exposed_ep_s", "exposed_pp_s", "exposed_dp_s", "alone_time_s", "slowdown", "slowdown_max",
+    "slowdown_mean", "diameter_hops", "mean_hops", "switches",
     "links", "parts.price", "parts.price_per_npu", "parts.price_per_GBps", "parts.watts",
 })  # fmt: skip
 _HIGHER: Final = frozenset({

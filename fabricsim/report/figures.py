@@ -156,10 +156,11 @@ def _bandwidth_lines(ax: Axes, entry: series.Bandwidths, scale: Scale, colour: s
         if len(entry.size) == 1 and not several:
             value = float(scale.of(rate[0]))
             # the bound stands on the other side, where busbw comes near it
-            _beside(ax, f"{value:.4g}", float(entry.size[0]), value, ink, left=rate is entry.bound)
+            beside(ax, f"{value:.4g}", float(entry.size[0]), value, ink, left=rate is entry.bound)
 
 
-def _beside(ax: Axes, text: str, x: float, y: float, colour: str, *, left: bool = False) -> None:
+def beside(ax: Axes, text: str, x: float, y: float, colour: str, *, left: bool = False) -> None:
+    """Write a text beside a point, on its right unless `left`."""
     place, side = ((-8, 0), "right") if left else ((8, 0), "left")
     ax.annotate(text, (x, y), place, textcoords="offset points", va="center", ha=side, size=9, color=colour)
 
@@ -188,4 +189,4 @@ def _level_row(ax: Axes, row: int, use: NDArray[np.float64], weight: NDArray[np.
     ax.plot([middle, middle], [row - 0.31, row + 0.31], color=COLOURS[0], lw=1.5, label="")
     ax.plot([mean], [row], "D", color=COLOURS[1], ms=7, mec="white", zorder=4, label=centre)
     ax.plot([most], [row], ">", color=INK, ms=7, mec="white", zorder=4, label=end)
-    _beside(ax, f"{most:.0f} %", most, row, INK)
+    beside(ax, f"{most:.0f} %", most, row, INK)

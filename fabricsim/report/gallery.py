@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from fabricsim.errors import UsageError
 from fabricsim.report import figures, inside
 from fabricsim.report.images import png_bytes, svg_text
+from fabricsim.report.jobs import draw_jobs
 from fabricsim.result import Result
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ FIGURES: Final[Mapping[str, Callable[..., Axes]]] = {
     "planes": inside.planes,
     "throughput": figures.throughput,
     "rounds": inside.rounds,
+    "jobs": draw_jobs,
 }
 """The figures by name; `bandwidth` takes a whole sweep, the others one result."""
 

@@ -166,6 +166,7 @@ def _tables(points: Sequence[Result]) -> str:
     parts = [
         markup.table(tables.points_table(points)) if len(points) > 1 else "",
         f"<h3>As nccl-tests prints it</h3>{markup.block(nccl)}" if nccl else "",
+        markup.table(tables.jobs_table(last)),
         markup.table(tables.operations_table(last)),
         markup.table(tables.metrics_table(last)),
         markup.table(tables.levels_table(last)),

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from fabricsim.report import figures, inside, machines
+from fabricsim.report.jobs import draw_jobs
 from fabricsim.result import Result
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ class Plot:
     def throughput(self, ax: Axes | None = None) -> Axes:
         """Draw the payload rate [B/s] over time [s]."""
         return figures.throughput(self._result, ax or _notebook_axes())
+
+    def jobs(self, ax: Axes | None = None) -> Axes:
+        """Draw when each job ran, and how long it takes alone [s]."""
+        return draw_jobs(self._result, ax or _notebook_axes())
 
     def rounds(self, ax: Axes | None = None) -> Axes:
         """Draw when each rank is in which round [s]."""

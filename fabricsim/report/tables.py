@@ -79,9 +79,23 @@ def operations_table(result: Result, wanted: Sequence[str] | None = None) -> Tex
     return TextTable("Operations", head, rows, _left_out(len(result.operations), len(shown), "operations"))
 
 
+def jobs_table(result: Result) -> TextTable:
+    """Return one row per job of those that share the machine: when it ran, how long, and how much faster alone."""
+    names = ("completion_time_s", "alone_time_s", "slowdown")
+    rows = tuple(
+        (job.name, f"{job.ranks:,}", format_time(job.start_s), *_cells(job.metrics, names))
+        for job in result.jobs[:TOP]
+    )
+    head = ("job", "ranks", "arrives", *map(metric_name, names))
+    return TextTable("Jobs", head, rows, _left_out(len(result.jobs), len(rows), "jobs"))
+
+
 def points_table(results: Sequence[Result]) -> TextTable:
     """Return one row per point of a sweep, with the metrics that people compare first."""
-    wanted = ("size_B", "completion_time_s", "algbw_Bps", "busbw_Bps", "efficiency", "link_utilization_max")
+    wanted = (
+        "size_B", "completion_time_s", "algbw_Bps", "busbw_Bps", "efficiency", "link_utilization_max",
+        "slowdown_max",
+    )  # fmt: skip
     values = [_headline_metrics(result) for result in results]
     names = [name for name in wanted if any(name in metrics for metrics in values)]
     keys = _swept_keys(results)

@@ -90,6 +90,7 @@ def print_inspection(figures: Sequence[Mapping[str, Any]], console: Console) -> 
 
 def _print_one(console: Console, result: Result) -> None:
     print_table(console, tables.metrics_table(result))
+    print_table(console, tables.jobs_table(result))
     if len(result.operations) > 1:
         print_table(console, tables.operations_table(result, tables.HEADLINE))
     print_table(console, tables.levels_table(result))

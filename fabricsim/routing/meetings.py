@@ -29,7 +29,7 @@ def routes(
     seed: int,
     alive: Alive | None = None,
 ) -> Routes:
-    """Return the path of every packet of every message; message ids are their positions.
+    """Return the path of every packet of every message.
 
     alive: (channels,) which may be used, None for all. Raises InputError if some pair of ranks has no path.
     """

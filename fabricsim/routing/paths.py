@@ -75,26 +75,28 @@ def unreachable(fabric: Fabric, src: IntArray, dst: IntArray) -> list[tuple[int,
 def plain_routes(
     fabric: Fabric,
     messages: Messages,
-    ids: IntArray,
+    rows: IntArray,
     routing: Routing,
     model: Model,
     seed: int,
     alive: Alive | None = None,
 ) -> Routes:
-    """Return the path of every packet of the messages `ids`, in their order; ids are positions in `messages`.
+    """Return the path of every packet of the messages at the positions `rows`, in their order.
 
     alive: (channels,) which may be used, None for all. Raises InputError if some pair of ranks has no path.
     """
-    src, dst, size = messages.src[ids], messages.dst[ids], messages.size[ids]
-    count = -(-size // model.mtu) if routing.per_packet else np.ones(len(ids), np.int64)
+    src, dst, size, ids = (
+        column[rows] for column in (messages.src, messages.dst, messages.size, messages.id)
+    )
+    count = -(-size // model.mtu) if routing.per_packet else np.ones(len(rows), np.int64)
     first = np.cumsum(count) - count
     if routing.policy == "all-path":
         dealt = dealt_paths(fabric, src, dst, size.astype(np.float64), routing, count, alive)
         return Routes(*dealt, first, count)
-    row = np.repeat(np.arange(len(ids)), count)
+    row = np.repeat(np.arange(len(rows)), count)
     packet = np.arange(len(row)) - first[row]
     if POLICIES[routing.policy].numbered:
-        packet += first_numbers(messages, seed)[ids][row]
+        packet += first_numbers(messages, seed)[rows][row]
     router = Router(fabric, routing, seed, alive)
     starts, channels = router.paths(src[row], dst[row], ids[row], packet)
     return Routes(starts, channels.astype(np.int64), first, count)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from fabricsim.collectives.move import GRAIN
 from fabricsim.errors import FaultList, InputError
 from fabricsim.failures import Recovery
 from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
 from fabricsim.scenario.failures import Breakage
+from fabricsim.scenario.jobs import PlacePart
 from fabricsim.scenario.kinds import FORMS, check_names
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
 from fabricsim.scenario.search import SearchPart
@@ -252,8 +253,20 @@ Entry = Annotated[
 ]
 
 
+class JobPart(PlacePart):
+    """jobs: one of several jobs on the machine; ranks in its entries count within its own."""
+
+    workload: Annotated[
+        ListOf[Entry], Field(min_length=1, description="what it sends", json_schema_extra={"minItems": 1})
+    ]
+
+
 class ScenarioPart(Part):
     """A whole scenario file."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["workload"]}, {"required": ["jobs"]}]}
+    )
 
     format: Literal["fabricsim/1"] = Field(alias="schema", description=f"schema: {SCHEMA}")
     name: Name | None = None
@@ -277,7 +290,15 @@ class ScenarioPart(Part):
     sender: SenderPart = SenderPart()
     workload: Annotated[
         ListOf[Entry], Field(min_length=1, description="who sends what", json_schema_extra={"minItems": 1})
-    ]
+    ] = ()
+    jobs: Annotated[
+        ListOf[JobPart],
+        Field(
+            min_length=1,
+            description="several workloads at once, in place of `workload`",
+            json_schema_extra={"minItems": 1},
+        ),
+    ] = ()
     failures: ListOf[Breakage] = ()
     recovery: RecoveryPart = RecoveryPart()
     expect: dict[str, Any] = Field(default_factory=dict)

@@ -16,10 +16,12 @@ import numpy as np
 from fabricsim.document import parse_document, plain_scalar
 from fabricsim.errors import Fault, InputError, Key, close_match
 from fabricsim.scenario.failures import FailureEntry
-from fabricsim.scenario.grammar import ScenarioPart, entry_class, entry_name
+from fabricsim.scenario.grammar import JobPart, ScenarioPart, entry_class, entry_name
 from fabricsim.validation import Part, known_keys
 
-_LISTS: Final = ("workload", "failures")
+_LISTS: Final = ("workload", "failures", "jobs")
+_PARTS: Final[Mapping[str, type[Part]]] = {"failures": FailureEntry, "jobs": JobPart}
+"""What an entry of each list is, where that does not depend on the entry."""
 _HEADS: Final = {field.alias or name: field for name, field in ScenarioPart.model_fields.items()}
 
 
@@ -145,13 +147,15 @@ def _in_list(path: str, head: str, entries: object, rest: list[str]) -> Key:
     entry = entries[index]
     if not isinstance(entry, Mapping):
         raise InputError(f"{path!r} leads nowhere: {head}.{index} has no keys")
-    known = known_keys(FailureEntry if head == "failures" else entry_class(entry))
+    if head == "jobs" and rest[:1] == ["workload"] and len(rest) > 1:
+        return (index, "workload", *_in_list(path, "workload", entry.get("workload"), rest[1:]))
+    known = known_keys(_PARTS[head] if head in _PARTS else entry_class(entry))
     return (index, _known(path, f"{head}.{index}", rest, known))
 
 
 def _entry(path: str, head: str, entries: list[Any], rest: list[str]) -> tuple[int, list[str]]:
     names = [
-        entry_name(entry) if isinstance(entry, Mapping) and head == "workload" else "" for entry in entries
+        entry_name(entry) if isinstance(entry, Mapping) and head != "failures" else "" for entry in entries
     ]
     for length in range(len(rest), 0, -1):  # a name may itself hold dots
         name = ".".join(rest[:length])

@@ -25,7 +25,7 @@ from fabricsim.scenario.grammar import ScenarioPart
 from fabricsim.scenario.paths import Override, applied, governing, overrides_of
 from fabricsim.scenario.points import axes_of, without_sweeps_of
 from fabricsim.scenario.training import TrainEntry, training
-from fabricsim.scenario.workload import bind, check_entries
+from fabricsim.scenario.workload import bind, check_workload, entry_keys, entry_names
 from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.topology import check_spec, resolve
 from fabricsim.training import Training
@@ -97,7 +97,7 @@ class Scenario:
     @cached_property
     def expectations(self) -> tuple[Expectation, ...]:
         """What must hold of the results, in file order."""
-        return parse_expectations(self.parts.expect, _names(self.parts))
+        return parse_expectations(self.parts.expect, entry_names(self.parts))
 
     def canonical(self) -> str:
         """Return the scenario as JSON with sorted keys, settings included: equal data, equal text. It loads again."""
@@ -114,7 +114,7 @@ class Scenario:
     def schedule(self, fabric: Fabric) -> Schedule:
         """Return who sends what to whom on `fabric`, and after what."""
         with self._located():
-            return bind(self.parts.workload, fabric, self.seed, self.base)
+            return bind(self.parts, fabric, self.base)
 
     def model(self, fabric: Fabric) -> Model:
         """Return the model of `fabric`, with what the scenario states in place of its defaults."""
@@ -140,7 +140,7 @@ class Scenario:
 
     def training(self, fabric: Fabric, failures: Failures) -> Training | None:
         """Return the training step that the scenario is on `fabric`, None where it is something else."""
-        (entry, *_) = self.parts.workload
+        entry = next(iter(self.parts.workload), None)
         if not isinstance(entry, TrainEntry):
             return None
         with self._located("failures"):
@@ -162,7 +162,7 @@ class Scenario:
         step = self.training(fabric, bound.failures)
         if step is not None:
             bound = bound._replace(schedule=step.schedule, training=step)
-        with self._located():
+        with self._located(), _by_entry(self.parts):
             check_lanes(bound.schedule, bound.model.lanes)
         return bound
 
@@ -234,7 +234,7 @@ class Scenario:
 
     def __repr__(self) -> str:
         points = f", {len(self._points)} points" if self.parts.sweep else ""
-        return f"<Scenario {self.name}: {', '.join(_names(self.parts))}{points}>"
+        return f"<Scenario {self.name}: {', '.join(entry_names(self.parts))}{points}>"
 
 
 def scenario_of(
@@ -255,14 +255,26 @@ def _checked(data: Mapping[str, Any], base: Path) -> ScenarioPart:
     """Return the parts of a scenario; where they are wrong, what is wrong with its topology is said along with them."""
     faults = FaultList()
     with faults.at():
+        _check_what_runs(data)
+    with faults.at():
         parts = validate(ScenarioPart, data)
-        _check(parts, data)
-        return parts
+        if not faults.faults:
+            _check(parts, data)
+            return parts
     written = data.get("topology") if isinstance(data, Mapping) else None
     if written is not None and not any(fault.key[:1] == ("topology",) for fault in faults.faults):
         with faults.at("topology"):
             check_spec(written, base)
     raise InputError(faults.faults)
+
+
+def _check_what_runs(data: object) -> None:
+    """Raise InputError for a scenario with neither workload nor jobs, or with both."""
+    if not isinstance(data, Mapping) or ("workload" in data) != ("jobs" in data):
+        return
+    if "jobs" in data:
+        raise InputError([Fault("there is a workload too", "make a job of it", ("jobs",))])
+    raise InputError([Fault("is missing", "add it: who sends what", ("workload",))])
 
 
 def _resolved(spec: Any, base: Path) -> Fabric:
@@ -279,9 +291,9 @@ def _resolved(spec: Any, base: Path) -> Fabric:
 def _check(parts: ScenarioPart, data: Mapping[str, Any]) -> None:
     faults = FaultList()
     with faults.at():
-        check_entries(parts.workload)
+        check_workload(parts)
     with faults.at("expect"):
-        parse_expectations(parts.expect, _names(parts))
+        parse_expectations(parts.expect, entry_names(parts))
     with faults.at("sweep"):
         axes_of(data, parts.sweep)
     faults.raise_if_any()
@@ -308,8 +320,16 @@ def _placed(fault: Fault, overrides: tuple[Override, ...]) -> Fault:
     return replace(fault, what=f"{fault.what} (where {point})") if point else fault
 
 
-def _names(parts: ScenarioPart) -> list[str]:
-    return [entry.name or entry.kind for entry in parts.workload]
+@contextmanager
+def _by_entry(parts: ScenarioPart) -> Iterator[None]:
+    """Key the faults of operations, which count over all jobs, by their entries' places in the file."""
+    try:
+        yield
+    except InputError as error:
+        keys = entry_keys(parts)
+        raise InputError(
+            replace(fault, key=(*keys[int(fault.key[1])], *fault.key[2:])) for fault in error.faults
+        ) from None
 
 
 @contextmanager

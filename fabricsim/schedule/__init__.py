@@ -15,6 +15,7 @@ from fabricsim.schedule.meetings import Meetings
 from fabricsim.schedule.operation import Operation, Round
 from fabricsim.schedule.schedule import Messages, Schedule
 from fabricsim.schedule.steps import Steps, expanded
+from fabricsim.schedule.tenant import Tenant
 
 __all__ = [
     "MANY",
@@ -28,6 +29,7 @@ __all__ = [
     "Round",
     "Schedule",
     "Steps",
+    "Tenant",
     "as_graph",
     "check_lanes",
     "every_pair",

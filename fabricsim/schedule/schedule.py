@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Final
 
@@ -16,6 +16,7 @@ from fabricsim.schedule.columns import IntArray, canonical
 from fabricsim.schedule.lines import EveryPair, Lines
 from fabricsim.schedule.operation import Operation, Round
 from fabricsim.schedule.rows import PLAIN, rows_of
+from fabricsim.schedule.tenant import Tenant
 
 _SHOWN: Final = 20
 """Operations that a notebook shows."""
@@ -27,7 +28,7 @@ class Messages:
 
     meeting: the meeting a message is a leg of, numbered over the whole schedule, or −1 for a message between ranks.
     down: whether it is a leg from the switch to a sink; the other legs lead from a source to the switch. In a
-    meeting the legs up come first. A graph's messages all have round 0.
+    meeting the legs up come first. A graph's messages all have round 0. first: the id of the first message.
     """
 
     operation: IntArray
@@ -38,6 +39,7 @@ class Messages:
     delay: NDArray[np.float64]
     meeting: IntArray
     down: NDArray[np.bool_]
+    first: int = field(default=0, kw_only=True)
 
     def __len__(self) -> int:
         return len(self.src)
@@ -51,12 +53,23 @@ class Messages:
         place[order] = np.arange(len(order)) - np.searchsorted(src, src)
         return place
 
+    @property
+    def id(self) -> IntArray:
+        """(messages,) what a choice that looks random depends on."""
+        return self.first + np.arange(len(self))
+
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """A whole workload: operations that start together at 0 unless one names others in `after`."""
+    """A whole workload: operations that start together at 0 unless one names others in `after`.
+
+    tenants: the jobs that they belong to, where several share the machine; the operations of one stand together.
+    first_message: the id of the first message, above 0 where others have been taken out before it.
+    """
 
     operations: tuple[Operation, ...]
+    tenants: tuple[Tenant, ...] = ()
+    first_message: int = 0
 
     def __post_init__(self) -> None:
         seen: set[str] = set()
@@ -72,7 +85,7 @@ class Schedule:
 
     @cached_property
     def messages(self) -> Messages:
-        """Every message, repeats expanded; a message's index here is its id."""
+        """Every message, repeats expanded; a message's index here, from `first_message` on, is its id."""
         parts = [rows_of(operation) for operation in self.operations]
         if not parts:
             return Messages(*(np.zeros(0, kind) for kind in (int, int, int, int, int, float, int, bool)))
@@ -84,7 +97,14 @@ class Schedule:
         meeting[meeting != PLAIN] += np.repeat(earlier[:-1], counts)[meeting != PLAIN]
         for column in columns:
             column.flags.writeable = False
-        return Messages(*columns)
+        return Messages(*columns, first=self.first_message)
+
+    def alone(self, tenant: Tenant) -> Schedule:
+        """Return what one of the tenants does, as if the machine were its own; its messages keep their ids."""
+        own = [op for op in self.operations if op.name in tenant.operations]
+        before = self.operations[: self.operations.index(own[0])]
+        first = self.first_message + sum(op.messages for op in before)
+        return replace(self, operations=tuple(own), tenants=(), first_message=first)
 
     @cached_property
     def lanes(self) -> IntArray:
@@ -100,6 +120,8 @@ class Schedule:
     def digest(self) -> str:
         """SHA-256 of all that an engine can see of the schedule."""
         state = hashlib.sha256()
+        if self.first_message:
+            state.update(repr(("first", self.first_message)).encode())
         for op in self.operations:
             head = (op.name, op.kind, op.algorithm, op.size, op.start, op.after, op.barrier)
             state.update(repr(head).encode() + canonical(op.ranks))

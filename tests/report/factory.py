@@ -2,9 +2,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fabricsim.result import OperationResult, Result, digest_of
+from fabricsim.result import JobResult, OperationResult, Result, digest_of
 from fabricsim.table import Table
 
+BESIDE = {"completion_time_s": 2e-3, "alone_time_s": 1e-3, "slowdown": 2.0}
 LEVELS = ("board", "cabinet", "pod")
 
 
@@ -70,6 +71,7 @@ def make_result(
         "provenance": {"scenario": "schema: fabricsim/1\nname: ring\n", "versions": {"numpy": "2"}},
         "cost": {"wall_s": 1.5, "peak_rss_bytes": 10**8, "events": 12345},
         "plan": {"engine": "packet", "levels": [{"name": "board", "bytes": 10}, {"name": "pod", "bytes": 2}]},
+        "jobs": tuple(JobResult(job, ranks, 0.0, BESIDE) for job in ("left", "right")),
         "notes": ("the flow engine was not asked",),
     } | fields  # fmt: skip
     return Result(name=name, metrics=metrics, operations=operations, **given)  # type: ignore[arg-type]

@@ -6,8 +6,10 @@ from fabricsim.regression import judge
 from fabricsim.result import METRICS, Result
 from tests.report.factory import make_operation, make_result
 
-EXAMPLES = {"size": "64 KiB", "bandwidth": "50 GB/s", "time": "2 us", "share": "95 %", "count": "1000"}
-SI = {"size": 64 * 2**10, "bandwidth": 50e9, "time": 2e-6, "share": 0.95, "count": 1000}
+EXAMPLES = {
+    "size": "64 KiB", "bandwidth": "50 GB/s", "time": "2 us", "share": "95 %", "count": "1000", "factor": "1.5x",
+}  # fmt: skip
+SI = {"size": 64 * 2**10, "bandwidth": 50e9, "time": 2e-6, "share": 0.95, "count": 1000, "factor": 1.5}
 
 
 def verdict_of(results: Result | list[Result], expect: dict[str, object]):

@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 from fabricsim.errors import UsageError
 from fabricsim.report import figures, gallery, series
 from fabricsim.report.images import png_bytes, svg_text
+from fabricsim.report.jobs import draw_jobs
 from fabricsim.report.plot import Plot
 from fabricsim.report.scales import bandwidth_scale, size_ticks, time_scale
-from fabricsim.result import Result
+from fabricsim.result import JobResult, Result
 from fabricsim.table import Table
 from fabricsim.units import parse_size
 from tests.report.factory import (
@@ -197,6 +198,19 @@ def test_a_figure_without_data_is_refused_and_left_out(
         with pytest.raises(UsageError):
             gallery.FIGURES[name](empty)
     assert list(gallery.draw_all(empty)) == [other for other in gallery.FIGURES if other not in names]
+
+
+def test_jobs_are_drawn_from_arrival_to_end() -> None:
+    jobs = (
+        JobResult("a", 8, 1e-3, {"completion_time_s": 4e-3, "alone_time_s": 2e-3, "slowdown": 2.0}),
+        JobResult("b", 8, 0.0, {"completion_time_s": 1e-3, "alone_time_s": 1e-3, "slowdown": 1.0}),
+    )
+    ax = draw_jobs(make_result(jobs=jobs))
+    bars = [(round(bar.get_x(), 9), round(bar.get_width(), 9)) for bar in ax.patches]
+    assert bars == [(1, 4), (1, 2), (0, 1), (0, 1)]  # [ms]: beside the others, then alone
+    assert [text.get_text() for text in ax.texts] == ["2x", "1x"]
+    with pytest.raises(UsageError, match="no jobs"):
+        draw_jobs(make_result(jobs=()))
 
 
 def test_a_pattern_has_no_bandwidth_figure() -> None:

@@ -168,9 +168,7 @@ def _run(
         return outcome
     _refuse_too_many(schedule, why or "rounds overlap on channels that they share")
     messages = schedule.messages
-    traffic = Traffic(
-        messages.src, messages.dst, messages.size, np.arange(len(messages)), messages.meeting, messages.down
-    )
+    traffic = Traffic(messages.src, messages.dst, messages.size, messages.id, messages.meeting, messages.down)
     transfers = transfers_of(fabric, traffic, routing, model, seed)
     steps = expanded(schedule)
     if len(failures) and not settings.quantum and not any(op.meets for op in schedule.operations):

@@ -69,7 +69,7 @@ def by_links(
     one = schedule.operations[0].rounds[0]
     assert isinstance(one, EveryPair)
     kinds = Kinds(fabric)
-    blocks = list(_blocks(fabric, one, Router(fabric, routing, seed), kinds))
+    blocks = list(_blocks(fabric, one, Router(fabric, routing, seed), kinds, schedule.first_message))
     paths = [block.columns for block in blocks]
     capacity = np.append(fabric.bandwidth.astype(np.float64), np.inf)  # the last stands for no channel
     flows = _count(paths, len(capacity))
@@ -79,11 +79,11 @@ def by_links(
     return _outcome(fabric, schedule, (blocks, kinds), level, flows[:-1], model)
 
 
-def _blocks(fabric: Fabric, one: EveryPair, router: Router, kinds: Kinds) -> Iterator[Block]:
-    """Yield the flows, a block after another."""
+def _blocks(fabric: Fabric, one: EveryPair, router: Router, kinds: Kinds, begin: int) -> Iterator[Block]:
+    """Yield the flows, a block after another; begin: the id of the first."""
     for first in range(0, one.messages, BLOCK):
         ids = np.arange(first, min(first + BLOCK, one.messages))
-        starts, channels = router.paths(*_ends(one, ids), ids)
+        starts, channels = router.paths(*_ends(one, ids), begin + ids)
         counts = np.diff(starts)
         columns = []
         for hop in range(int(counts.max())):

@@ -90,7 +90,7 @@ def by_rounds(
     """Return the Outcome of taking rounds at a time, or None where they turn out to depend on each other's events."""
     blocks: list[Block] = []
     finish: dict[str, Floats] = {}
-    message = 0
+    message = schedule.first_message
     for index, op in enumerate(schedule.operations):
         entry = _entry(fabric, op, finish)
         number = 0
