@@ -127,7 +127,10 @@ class Dctcp(Window):
 
 
 class Dcqcn(Flow):
-    """A rate that shrinks by notifications, and grows by time and bytes (Zhu et al., SIGCOMM 2015)."""
+    """A rate that shrinks by notifications, and grows by time and bytes (Zhu et al., SIGCOMM 2015).
+
+    Three stages of growth: fast recovery, additive increase, hyper increase.
+    """
 
     __slots__ = ("_alpha", "_by_bytes", "_by_time", "_bytes", "_epoch", "_next", "_running", "rate", "target")
 
@@ -183,8 +186,10 @@ class Dcqcn(Flow):
 
     def _increase(self) -> None:
         sender = self._source.model.sender
+        hyper = min(self._by_time, self._by_bytes) - sender.fast_recovery
         if max(self._by_time, self._by_bytes) > sender.fast_recovery:
-            self.target = min(float(self._source.line_rate), self.target + sender.increase)
+            step = hyper * sender.hyper_increase if hyper > 0 else sender.increase
+            self.target = min(float(self._source.line_rate), self.target + step)
         self.rate = (self.target + self.rate) / 2
 
 

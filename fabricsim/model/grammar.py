@@ -117,6 +117,9 @@ class SenderPart(Part):
     gain: Annotated[float, Field(gt=0, le=1)] | None = Field(None, description="g of dctcp and dcqcn")
     cnp_interval: Time | None = Field(None, description="dcqcn: least time between two notifications")
     increase: Bandwidth | None = Field(None, description="dcqcn: what an additive step adds to the rate")
+    hyper_increase: Bandwidth | None = Field(
+        None, description="dcqcn: what a step adds once time and bytes have both raised the rate often"
+    )
     timer: Time | None = Field(None, description="dcqcn: time between two increases")
     byte_counter: PositiveSize | None = Field(None, description="dcqcn: bytes between two increases")
     fast_recovery: Count | None = Field(None, description="dcqcn: increases that halve the way back first")

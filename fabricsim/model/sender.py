@@ -14,7 +14,17 @@ SENDERS: Final[Mapping[SenderKind, frozenset[str]]] = {
     "window": frozenset({"window", "ack_size"}),
     "dctcp": frozenset({"window", "ack_size", "gain"}),
     "dcqcn": frozenset(
-        {"ack_size", "gain", "cnp_interval", "increase", "timer", "byte_counter", "fast_recovery", "min_rate"}
+        {
+            "ack_size",
+            "gain",
+            "cnp_interval",
+            "increase",
+            "hyper_increase",
+            "timer",
+            "byte_counter",
+            "fast_recovery",
+            "min_rate",
+        }
     ),
     "pull": frozenset({"window", "ack_size"}),
 }
@@ -26,6 +36,11 @@ LOSSES: Final[tuple[Loss, ...]] = ("selective-repeat", "go-back-n")
 _DEFAULT_GAIN: Final[Mapping[SenderKind, float]] = {"dctcp": 1 / 16, "dcqcn": 1 / 256}
 """g of RFC 8257, section 4.2, and of Zhu et al., SIGCOMM 2015, figure 14."""
 
+_COUNTS: Final = (
+    "ack_size", "increase", "hyper_increase", "byte_counter", "fast_recovery", "min_rate", "retries",
+)  # fmt: skip
+"""What is at least 1."""
+
 
 @dataclass(frozen=True)
 class Sender:
@@ -34,7 +49,8 @@ class Sender:
     window: payload bytes of one message that may be unacknowledged (`pull`: sent unasked). ack_size: wire bytes of an
     acknowledgement, a pull or a notification. gain: g of the estimate of congestion. DCQCN: cnp_interval, the least
     time between two notifications of one message; increase, R_AI; timer, byte_counter, fast_recovery: what raises
-    the rate and how often first (Zhu et al., SIGCOMM 2015, section 5.1 and figure 14); min_rate: no rate is below.
+    the rate and how often first (Zhu et al., SIGCOMM 2015, section 5.1 and figure 14); hyper_increase, R_HAI, ten times
+    R_AI as IEEE 802.1Qau has it (rpgHaiRate 50 Mbit/s, rpgAiRate 5 Mbit/s); min_rate: no rate is below.
     loss, timeout, retries: where the network may drop packets, how they are sent again, when one counts as lost, and
     how often in vain before the run ends.
     """
@@ -45,6 +61,7 @@ class Sender:
     gain: float | None = None
     cnp_interval: float = 50e-6
     increase: int = 5_000_000
+    hyper_increase: int = 50_000_000
     timer: float = 55e-6
     byte_counter: int = 10_000_000
     fast_recovery: int = 5
@@ -67,7 +84,7 @@ class Sender:
                 faults.add("is less than a picosecond", "write a time such as '100 us'", (name,))
         if self.gain is not None and not 0 < self.gain <= 1:
             faults.add(f"{self.gain} is not above 0 and at most 1", "write a share such as 0.0625", ("gain",))
-        for name in ("ack_size", "increase", "byte_counter", "fast_recovery", "min_rate", "retries"):
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 faults.add(f"{getattr(self, name)} is too small", "write at least 1", (name,))
         faults.raise_if_any()
