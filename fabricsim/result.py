@@ -103,6 +103,14 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "slowdown": ("x", "time of a job, or of its operation, beside the others over its time alone"),
     "slowdown_max": ("x", "slowdown of the job that is slowed down most"),
     "slowdown_mean": ("x", "mean slowdown of all jobs"),
+    "calibrated_time_s": ("s", "fixed cost, and the wire's time over its efficiency, by one measured row"),
+    "calibrated_least_s": (
+        "s",
+        "the least that this row allows: all that it has above the wire is fixed, or rate",
+    ),
+    "calibrated_most_s": ("s", "the most that this row allows"),
+    "fixed_time_s": ("s", "what each run takes beside its bytes, by that row or as stated"),
+    "wire_efficiency": ("1", "share of the wire's rate that is reached, by that row or as stated"),
     "link_utilization_max": ("1", "largest share of the completion time that a channel was busy"),
     "link_utilization_mean": ("1", "mean busy share over channels that carried traffic"),
 }

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from importlib.metadata import version
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.budget import Budget, check_budget, estimate, estimate_classes, estimate_flows
+from fabricsim.calibrated import calibrated
 from fabricsim.code_version import code_version
 from fabricsim.collectives import Collective
 from fabricsim.cross_check import cross_checked
@@ -185,6 +186,8 @@ def run(
             if announce:
                 announce(plan(job))
             result = execute(job, watch, explain=explain)
+            if point.parts.calibrate:
+                result = calibrated(result, point, partial(_on, engine=job.engine))
             if point.parts.cross_check and job.engine == "flow":
                 result = cross_checked(result, point, job.fabric, _on)
         except InputError as error:  # what only shows with the routes at hand

@@ -25,7 +25,17 @@ ROWS = [
     {"collectives", "traffic", "traces", "training", "routing", "failures", "expectations"},
     {"theory", "engines", "reliability"},
     {"scenario"},
-    {"run", "job", "explanation", "interference", "cross_check", "budget", "inspection", "sweeps"},
+    {
+        "run",
+        "job",
+        "explanation",
+        "interference",
+        "cross_check",
+        "calibrated",
+        "budget",
+        "inspection",
+        "sweeps",
+    },
     {"report", "regression", "formats", "designs", "calibration"},
     {"cli", "pytest_plugin"},
 ]

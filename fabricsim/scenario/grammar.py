@@ -14,6 +14,7 @@ from fabricsim.collectives.move import GRAIN
 from fabricsim.errors import FaultList, InputError
 from fabricsim.failures import Recovery
 from fabricsim.model.grammar import EndpointPart, ModelPart, SenderPart
+from fabricsim.scenario.calibrate import RowPart
 from fabricsim.scenario.failures import Breakage
 from fabricsim.scenario.jobs import PlacePart
 from fabricsim.scenario.kinds import FORMS, check_names
@@ -299,6 +300,9 @@ class ScenarioPart(Part):
             json_schema_extra={"minItems": 1},
         ),
     ] = ()
+    calibrate: dict[str, RowPart] = Field(
+        default_factory=dict, description="by operation: one measured row, from which others are predicted"
+    )
     failures: ListOf[Breakage] = ()
     recovery: RecoveryPart = RecoveryPart()
     expect: dict[str, Any] = Field(default_factory=dict)

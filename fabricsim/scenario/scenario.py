@@ -9,19 +9,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from fabricsim.accessors import borrow
 from fabricsim.document import Document
-from fabricsim.errors import Fault, FaultList, InputError, Key
+from fabricsim.errors import Fault, FaultList, InputError, Key, close_match
 from fabricsim.expectations import Expectation, parse_expectations
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures, compile_failures
 from fabricsim.model import Model
 from fabricsim.routing import Routing, routing_of
-from fabricsim.scenario.grammar import ScenarioPart
+from fabricsim.scenario.calibrate import RowPart, check_row
+from fabricsim.scenario.grammar import CollectiveEntry, PatternEntry, ScenarioPart
 from fabricsim.scenario.paths import Override, applied, governing, overrides_of
 from fabricsim.scenario.points import axes_of, without_sweeps_of
 from fabricsim.scenario.training import TrainEntry, training
@@ -30,6 +31,9 @@ from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.topology import check_spec, resolve
 from fabricsim.training import Training
 from fabricsim.validation import Part, validate
+
+_ORDERING: Final = ("after", "barrier", "start")
+"""Keys of an entry that say when it begins, which has no meaning where it is alone."""
 
 
 class Bound(NamedTuple):
@@ -166,6 +170,28 @@ class Scenario:
             check_lanes(bound.schedule, bound.model.lanes)
         return bound
 
+    def measured_rows(self) -> dict[str, Scenario]:
+        """Return, by operation, the scenario of the one row that calibrates it: it alone, on the whole machine."""
+        return {name: self._row(name, part) for name, part in self.parts.calibrate.items()}
+
+    def _row(self, name: str, part: RowPart) -> Scenario:
+        """Return the scenario of one row. Raises InputError for keys that its operation does not have."""
+        index = entry_names(self.parts).index(name)
+        entry = {key: value for key, value in self.data["workload"][index].items() if key not in _ORDERING}
+        place: Key = ("calibrate", name)
+        alone = {"workload": [entry], "calibrate": {}, "expect": {}, "failures": []}
+        overrides = [Override((key,), value, f"calibrate {name}", place) for key, value in alone.items()]
+        overrides += [
+            Override(("workload", 0, key), value, f"calibrate {name}", (*place, "at", key))
+            for key, value in part.at.items()
+        ]
+        return self._with(tuple(overrides))
+
+    def located(self, faults: Iterable[Fault]) -> InputError:
+        """Return an error of faults that have keys of this scenario, each at its place in the file or its setting."""
+        error = InputError([_placed(fault, self.overrides) for fault in faults])
+        return self.document.locate(error) if self.document.file else error
+
     # -- others like it -----------------------------------------------------------------------------
 
     def replace(self, **changes: Any) -> Scenario:
@@ -247,6 +273,8 @@ def scenario_of(
     with _places(document, overrides):
         parts = _checked(data, base)
     scenario = Scenario(document, data, base, parts, overrides)
+    if not parts.sweep:
+        scenario.measured_rows()
     scenario.points()  # a bad value in a sweep is found now, not after the first point has run
     return scenario
 
@@ -294,9 +322,23 @@ def _check(parts: ScenarioPart, data: Mapping[str, Any]) -> None:
         check_workload(parts)
     with faults.at("expect"):
         parse_expectations(parts.expect, entry_names(parts))
+    for name, row in parts.calibrate.items():
+        with faults.at("calibrate", name):
+            _check_calibrated(name, row, parts)
     with faults.at("sweep"):
         axes_of(data, parts.sweep)
     faults.raise_if_any()
+
+
+def _check_calibrated(name: str, row: RowPart, parts: ScenarioPart) -> None:
+    entries = {entry.name or entry.kind: entry for entry in parts.workload}
+    if parts.jobs:
+        raise InputError("operations of jobs are not calibrated", "write one job as workload:")
+    if name not in entries:
+        raise InputError(f"there is no operation {name!r}", close_match(name, entries))
+    if not isinstance(entries[name], CollectiveEntry | PatternEntry):
+        raise InputError(f"{name!r} is neither a collective nor a pattern", "calibrate one of these")
+    check_row(row)
 
 
 @contextmanager
