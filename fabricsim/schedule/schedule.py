@@ -64,12 +64,14 @@ class Schedule:
     """A whole workload: operations that start together at 0 unless one names others in `after`.
 
     tenants: the jobs that they belong to, where several share the machine; the operations of one stand together.
-    first_message: the id of the first message, above 0 where others have been taken out before it.
+    first_message: the id of the first message, above 0 where others have been taken out before it. by_class: whether
+    messages that are alike may be told as one, however few they are.
     """
 
     operations: tuple[Operation, ...]
     tenants: tuple[Tenant, ...] = ()
     first_message: int = 0
+    by_class: bool = False
 
     def __post_init__(self) -> None:
         seen: set[str] = set()

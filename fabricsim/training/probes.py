@@ -28,7 +28,7 @@ from fabricsim.training.step import Step
 
 MOST_MESSAGES: Final = 4_000_000
 """Messages of all groups up to which auto has each rank of a group talk to each other one."""
-MOST_LISTED: Final = 1_000_000
+MOST_LISTED: Final = 100_000
 """Messages of all exchanges of a step from which on they are rounds along lines, where they can be."""
 STAGED, DIRECT = "staged", "direct"
 """How tokens go to experts: first to the scale-up domain, then within it; or each to its expert."""

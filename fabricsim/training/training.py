@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
-from fabricsim.schedule import Operation, Schedule
+from fabricsim.schedule import Lines, Operation, Schedule
 from fabricsim.training.blocks import blocks_of
 from fabricsim.training.outcome import Outcome
 from fabricsim.training.parallel import Layout
@@ -35,7 +35,7 @@ class Training:
         for probe in self.probes:
             before = (found[-1].name,) if found else ()
             found.append(replace(self.named(probe), after=before, barrier=bool(before)))
-        return Schedule(tuple(found))
+        return Schedule(tuple(found), by_class=all(isinstance(r, Lines) for op in found for r in op.rounds))
 
     def named(self, probe: Probe) -> Operation:
         """Return the operation of one exchange, under the name that results have for it."""

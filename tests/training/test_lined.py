@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-import fabricsim.engines.flow.engine as engine
 import fabricsim.training.probes as probes
 from fabricsim.collectives import collective
 from fabricsim.run import run
@@ -86,9 +85,9 @@ def times(entry: dict[str, Any]) -> tuple[dict[str, float], int]:
     ],
 )  # fmt: skip
 def test_lines_take_as_long_as_messages(entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probes, "MOST_LISTED", 10**9)
     listed, few = times(entry)
     monkeypatch.setattr(probes, "MOST_LISTED", 0)
-    monkeypatch.setattr(engine.classes, "LEAST_FLOWS", 0)
     lined, many = times(entry)
     assert many > few  # all groups now, not those of one copy of a level
     assert lined == pytest.approx(listed, rel=1e-9)
@@ -109,5 +108,5 @@ def test_thirty_thousand_ranks_train() -> None:
         return found.operation("step/tp-gather").metrics | {"messages_run": found.metrics["messages"]}
 
     small, large = took(2, 2, 2), took(64, 8, 8)
-    assert large["messages_run"] > 1_000_000
+    assert large["messages_run"] > 1_000_000  # and each of 4,096 servers has its own
     assert large["completion_time_s"] == pytest.approx(small["completion_time_s"], rel=1e-9)

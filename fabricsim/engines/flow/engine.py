@@ -135,10 +135,15 @@ def taken_by_symmetry(
 ) -> bool:
     """Return whether a run goes by classes of flows; told without listing any."""
     at_once = sum(r.messages for op in schedule.operations for r in op.rounds)
-    if quantum or at_once <= classes.LEAST_FLOWS or (len(failures) and not failures.avoided):
+    if quantum or at_once <= _least(schedule) or (len(failures) and not failures.avoided):
         return False
     coloured = fabric.ranks <= MOST_COLOURED and not classes.misfit(fabric, schedule, routing)
     return coloured or not misfit_of_lines(fabric, schedule, routing, model)
+
+
+def _least(schedule: Schedule) -> int:
+    """Return the messages from which on rounds along lines are taken by classes."""
+    return 0 if schedule.by_class else classes.LEAST_FLOWS
 
 
 def _run(
@@ -153,7 +158,7 @@ def _run(
     messages_at_once = sum(r.messages for op in schedule.operations for r in op.rounds)
     if not no_symmetry and not settings.quantum and messages_at_once > classes.LEAST_FLOWS:
         return classes.by_classes(fabric, schedule, routing, model, seed, settings)
-    if messages_at_once > classes.LEAST_FLOWS and not len(failures) and not settings.quantum:
+    if messages_at_once > _least(schedule) and not len(failures) and not settings.quantum:
         no_symmetry = misfit_of_lines(fabric, schedule, routing, model)
         if not no_symmetry:
             return by_lines(fabric, schedule, model, settings)
@@ -203,7 +208,7 @@ def _around(
     links, at_once = failures.links, sum(r.messages for op in schedule.operations for r in op.rounds)
     one_of_all = not classes.misfit(fabric, schedule, routing) and fabric.ranks <= MOST_COLOURED
     lined = not one_of_all and not misfit_of_lines(fabric, schedule, routing, model)
-    if at_once > classes.LEAST_FLOWS and lined and not settings.quantum:
+    if at_once > _least(schedule) and lined and not settings.quantum:
         return by_lines(fabric, schedule, model, settings, np.concatenate([2 * links, 2 * links + 1]))
     none = np.zeros(0, np.int64)
     rest = Failures(none, none, np.zeros(0))
