@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 
 import numpy as np
+import pytest
 
+from fabricsim.engines.kernels import arrivals, streams, ticks
 from fabricsim.engines.record import Record
 from fabricsim.fabric import Fabric
 from fabricsim.model import Endpoint, Model
@@ -79,3 +82,13 @@ def assert_same(one: Record, other: Record) -> None:
             assert_same(a, b)
         else:
             assert np.array_equal(a, b), field.name
+
+
+@contextmanager
+def plain_loops() -> Iterator[None]:
+    """The loops as plain Python, whether or not Numba is there; unsigned words may overflow, as they do compiled."""
+    with pytest.MonkeyPatch.context() as patch, np.errstate(over="ignore"):
+        for module in (arrivals, streams):
+            patch.setattr(module, "compiled", lambda function: function)
+        patch.setattr(ticks, "compiled_module", lambda module, _: module)
+        yield

@@ -1,6 +1,6 @@
 """The array kernels are the SimPy kernel, to the picosecond and in every table, wherever they apply."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -11,21 +11,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fabricsim as fs
-from fabricsim.engines.kernels import compiled, service, stream_loops, streams
+from fabricsim.engines.kernels import choice, compiled, stream_loops
 from fabricsim.engines.kernels.calendar import NEVER, Calendar
 from fabricsim.engines.kernels.choice import choose, misfit, packet_hops, simulate_arrays, waiting
 from fabricsim.engines.kernels.levels import channel_levels, in_levels
 from fabricsim.engines.kernels.service import served
+from fabricsim.engines.kernels.streams import in_streams
+from fabricsim.engines.kernels.ticks import Ticks
 from fabricsim.engines.kernels.windows import in_windows
 from fabricsim.engines.packet import simulate_packets
+from fabricsim.engines.record import Record
 from fabricsim.errors import InputError
+from fabricsim.fabric import Fabric
 from fabricsim.failures import LinkDown, compile_failures
 from fabricsim.model import SWITCHING, Ecn, Endpoint, Model
-from fabricsim.routing import Routing, routes
+from fabricsim.routing import Routes, Routing, routes
 from fabricsim.run import schedule_of
 from fabricsim.schedule import Round, Schedule, as_graph
 from fabricsim.topology import resolve
-from tests.engines.jobs import CIRCLES, TREES, assert_same, random_fabric_of, random_model, random_operations
+from tests.engines.jobs import (
+    CIRCLES,
+    TREES,
+    assert_same,
+    plain_loops,
+    random_fabric_of,
+    random_model,
+    random_operations,
+)
 from tests.engines.lab import LINK, fabric_of, messages, operation
 
 COLLECTIVES = [
@@ -35,42 +47,67 @@ COLLECTIVES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def plain_loops() -> Iterator[None]:
-    """The loops as plain Python, whether or not Numba is there."""
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (service, streams):
-            patch.setattr(module, "compiled", lambda function: function)
-        yield
+Kernel = Callable[[Fabric, Schedule, Routes, Model], Record | None]
 
 
-def check_levels(switching: str, seed: int, policy: str, *, both: bool) -> None:
-    """Compare a random job without feedback with SimPy's record; `both`: also without loops."""
+def by_levels(fabric: Fabric, schedule: Schedule, paths: Routes, model: Model) -> Record | None:
+    return in_levels(fabric, schedule, paths, model, channel_levels(fabric, paths))
+
+
+def by_streams(fabric: Fabric, schedule: Schedule, paths: Routes, model: Model) -> Record | None:
+    return in_streams(fabric, schedule, paths, model, channel_levels(fabric, paths))
+
+
+def by_ticks(fabric: Fabric, schedule: Schedule, paths: Routes, model: Model) -> Record | None:
+    return Ticks(fabric, schedule, paths, model, 0).run()
+
+
+def check(kernel: Kernel, switching: str, seed: int, policy: str) -> None:
+    """Compare a random job with SimPy's record.
+
+    In levels and streams one round on a tree; else several, after others, with barriers and gaps, and circles.
+    """
     rng = np.random.default_rng(seed)
-    fabric = random_fabric_of(rng, TREES)
-    schedule = Schedule(random_operations(rng, fabric.ranks, single=True))
-    model = random_model(rng, switching, gap=False)
+    acyclic = kernel in (by_levels, by_streams)
+    fabric = random_fabric_of(rng, TREES if acyclic else TREES + CIRCLES)
+    schedule = Schedule(random_operations(rng, fabric.ranks, single=acyclic or rng.random() < 0.2))
+    model = random_model(rng, switching, gap=not acyclic and rng.random() < 0.4)
     paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
-    level = channel_levels(fabric, paths)
     expected = simulate_packets(fabric, schedule, paths, compile_failures(fabric, ()), model)
-    for loops in (False, True) if both else (True,):
-        assert_same(expected, in_levels(fabric, schedule, paths, model, level, compiled=loops))
+    record = kernel(fabric, schedule, paths, model)
+    assert record is not None
+    assert_same(expected, record)
 
 
+JOBS = {"seed": st.integers(0, 2**32), "policy": st.sampled_from(["minimal", "ecmp", "spray"])}
+
+
+@pytest.mark.parametrize("kernel", [by_levels, in_windows])
 @pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
-@pytest.mark.usefixtures("plain_loops")
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
-def test_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
-    check_levels(switching, seed, policy, both=True)
+@settings(max_examples=90, deadline=None, derandomize=True)
+@given(**JOBS)
+def test_numpy_writes_the_record_of_simpy(kernel: Kernel, switching: str, seed: int, policy: str) -> None:
+    check(kernel, switching, seed, policy)
 
 
+@pytest.mark.parametrize("kernel", [by_streams, by_ticks])
 @pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
-def test_numba_levels_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
+@settings(max_examples=12, deadline=None, derandomize=True)
+@given(**JOBS)
+def test_loops_write_the_record_of_simpy(kernel: Kernel, switching: str, seed: int, policy: str) -> None:
+    """As plain Python, which shows mistakes that compiled loops would not: Numba checks no bounds."""
+    with plain_loops():
+        check(kernel, switching, seed, policy)
+
+
+@pytest.mark.parametrize("kernel", [by_streams, by_ticks])
+@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(**JOBS)
+def test_numba_writes_the_record_of_simpy(kernel: Kernel, switching: str, seed: int, policy: str) -> None:
+    """The loops as machine code, where Numba is installed."""
     pytest.importorskip("numba")
-    check_levels(switching, seed, policy, both=False)
+    check(kernel, switching, seed, policy)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -87,7 +124,7 @@ def test_rows_of_a_stretch_are_put_in_order_of_time_and_tie(seed: int) -> None:
             assert np.array_equal(arranged[begin:end], rows[order])
 
 
-def test_ways_too_long_for_one_number_go_without_streams() -> None:
+def test_ways_too_long_for_one_number_are_no_streams() -> None:
     """A line of 16 routers with 32 ranks each: ways of 17 channels with 34 ports at each node."""
     graph = nx.path_graph(16)
     for router, rank in product(range(16), range(32)):
@@ -99,30 +136,8 @@ def test_ways_too_long_for_one_number_go_without_streams() -> None:
     level = channel_levels(fabric, paths)
     assert level is not None
     assert paths.hops.max() == 17
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (service, streams):
-            patch.setattr(module, "compiled", lambda function: function)
-        one, other = (
-            in_levels(fabric, schedule, paths, Model(), level, compiled=loops) for loops in (False, True)
-        )
-    assert_same(one, other)
-
-
-@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
-@settings(max_examples=120, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
-def test_windows_write_the_record_of_simpy(switching: str, seed: int, policy: str) -> None:
-    """Several rounds, operations after others, barriers and gaps, on trees and on circles of channels."""
-    rng = np.random.default_rng(seed)
-    fabric = random_fabric_of(rng, TREES + CIRCLES)
-    schedule = Schedule(random_operations(rng, fabric.ranks, single=rng.random() < 0.2))
-    model = random_model(rng, switching, gap=rng.random() < 0.4)
-    paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
-    expected = simulate_packets(fabric, schedule, paths, compile_failures(fabric, ()), model)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(service, "compiled", lambda function: function)
-        for loops in (False, True):
-            assert_same(expected, in_windows(fabric, schedule, paths, model, compiled=loops))
+    with plain_loops():
+        assert in_streams(fabric, schedule, paths, Model(), level) is None
 
 
 @pytest.mark.parametrize("shape", [*TREES, *CIRCLES], ids=str)
@@ -175,24 +190,12 @@ def test_a_watch_sees_time_and_packets_go_on(shape, model: Model, simulate) -> N
     assert arrived[-1] > 400 * fabric.ranks - 1024
 
 
-def test_numba_writes_the_same_record() -> None:
-    """The loops as machine code, where Numba is installed."""
-    pytest.importorskip("numba")
-    fabric = resolve({"shape": "torus", "size": [3, 3], "link": LINK})
-    schedule = schedule_of(fabric, [fs.all_reduce("64 KiB", algorithm="ring"), fs.permutation("20 kB")], 1)
-    model = Model("cut-through", header=64)
-    paths = routes(fabric, schedule.messages, Routing("spray"), model, 1)
-    assert_same(
-        in_windows(fabric, schedule, paths, model), in_windows(fabric, schedule, paths, model, compiled=True)
-    )
-
-
 def test_numba_is_used_for_large_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:
     fabric = resolve({"shape": "fat-tree", "k": 4, "link": LINK})
     schedule = schedule_of(fabric, fs.permutation("64 KiB"), 1)
     paths = routes(fabric, schedule.messages, Routing("spray"), Model(), 1)
     used = []
-    monkeypatch.setattr(streams, "compiled", lambda function: used.append(function) or function)
+    monkeypatch.setattr(choice, "in_streams", lambda *job: used.append(job) or in_streams(*job))
     monkeypatch.setattr(compiled, "installed", lambda: True)
     healthy = compile_failures(fabric, ())
     small = simulate_arrays(fabric, schedule, paths, healthy, Model())
@@ -200,7 +203,8 @@ def test_numba_is_used_for_large_runs_only(monkeypatch: pytest.MonkeyPatch) -> N
     hops = int(small.channel_packets.sum())
     assert packet_hops(schedule, paths, Model()) == hops
     monkeypatch.setattr(compiled, "WORTHWHILE", hops)
-    assert_same(small, simulate_arrays(fabric, schedule, paths, healthy, Model()))
+    with plain_loops():
+        assert_same(small, simulate_arrays(fabric, schedule, paths, healthy, Model()))
     assert used
 
 
@@ -220,8 +224,8 @@ def test_a_ring_of_paths_goes_in_windows() -> None:
     around = Schedule((messages(*[(r, (r + 2) % 6, 4096) for r in range(6)]),))
     paths = routes(fabric, around.messages, Routing(), Model(), 0)
     assert channel_levels(fabric, paths) is None
-    choice = choose(fabric, around, paths, compile_failures(fabric, ()), Model())
-    assert (choice.name, choice.why) == ("windows", "the paths form a circle of channels")
+    chosen = choose(fabric, around, paths, compile_failures(fabric, ()), Model())
+    assert (chosen.name, chosen.why) == ("windows", "the paths form a circle of channels")
 
 
 def test_a_circle_without_latency_is_refused_under_cut_through() -> None:
@@ -233,10 +237,10 @@ def test_a_circle_without_latency_is_refused_under_cut_through() -> None:
         (Model(), True),
     ):
         paths = routes(fabric, around.messages, Routing(), model, 0)
-        choice = choose(fabric, around, paths, compile_failures(fabric, ()), model)
-        assert bool(choice.name) is applies
+        chosen = choose(fabric, around, paths, compile_failures(fabric, ()), model)
+        assert bool(chosen.name) is applies
         if not applies:
-            assert "passes a head on in no time" in choice.why
+            assert "passes a head on in no time" in chosen.why
 
 
 def test_what_does_not_fit_is_said() -> None:

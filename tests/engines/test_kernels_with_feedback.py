@@ -1,5 +1,6 @@
 """Credits, marks and windows: the array kernel writes the SimPy kernel's record, to the picosecond."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import networkx as nx
@@ -10,14 +11,25 @@ from hypothesis import strategies as st
 
 from fabricsim.engines.kernels.choice import choose, misfit, simulate_arrays
 from fabricsim.engines.kernels.feedback import with_feedback
+from fabricsim.engines.kernels.ticks import Ticks
 from fabricsim.engines.packet import simulate_packets
+from fabricsim.engines.record import Record
 from fabricsim.errors import InputError, StallError
+from fabricsim.fabric import Fabric
 from fabricsim.failures import compile_failures
 from fabricsim.model import Ecn, Model, Sender
-from fabricsim.routing import Routing, routes
+from fabricsim.routing import Routes, Routing, routes
 from fabricsim.schedule import Schedule
 from fabricsim.topology import resolve
-from tests.engines.jobs import CIRCLES, TREES, assert_same, random_fabric_of, random_model, random_operations
+from tests.engines.jobs import (
+    CIRCLES,
+    TREES,
+    assert_same,
+    plain_loops,
+    random_fabric_of,
+    random_model,
+    random_operations,
+)
 from tests.engines.lab import LINK, fabric_of, messages
 
 TX = 81_920
@@ -39,10 +51,15 @@ def random_feedback(rng: np.random.Generator, switching: str) -> Model:
     return model
 
 
-@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(seed=st.integers(0, 2**32), policy=st.sampled_from(["minimal", "ecmp", "spray"]))
-def test_the_record_is_that_of_simpy(switching: str, seed: int, policy: str) -> None:
+Kernel = Callable[[Fabric, Schedule, Routes, Model, int], Record | None]
+
+
+def by_ticks(fabric: Fabric, schedule: Schedule, paths: Routes, model: Model, seed: int) -> Record | None:
+    return Ticks(fabric, schedule, paths, model, seed).run()
+
+
+def check(kernel: Kernel, switching: str, seed: int, policy: str) -> None:
+    """Compare a random job with SimPy's record, or with its stall."""
     rng = np.random.default_rng(seed)
     fabric = random_fabric_of(rng, TREES + CIRCLES)
     schedule = Schedule(random_operations(rng, fabric.ranks, single=rng.random() < 0.4))
@@ -50,12 +67,39 @@ def test_the_record_is_that_of_simpy(switching: str, seed: int, policy: str) -> 
     paths = routes(fabric, schedule.messages, Routing(policy), model, seed)
     healthy = compile_failures(fabric, ())
     assume(choose(fabric, schedule, paths, healthy, model).name == "windows")
-    record = with_feedback(fabric, schedule, paths, model, seed)
+    record = kernel(fabric, schedule, paths, model, seed)
     if record is None:
         with pytest.raises(StallError):
             simulate_packets(fabric, schedule, paths, healthy, model, seed)
     else:
         assert_same(simulate_packets(fabric, schedule, paths, healthy, model, seed), record)
+
+
+JOBS = {"seed": st.integers(0, 2**32), "policy": st.sampled_from(["minimal", "ecmp", "spray"])}
+
+
+@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(**JOBS)
+def test_the_record_is_that_of_simpy(switching: str, seed: int, policy: str) -> None:
+    check(with_feedback, switching, seed, policy)
+
+
+@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(**JOBS)
+def test_the_record_of_loops_is_that_of_simpy(switching: str, seed: int, policy: str) -> None:
+    """As plain Python, which shows mistakes that compiled loops would not: Numba checks no bounds."""
+    with plain_loops():
+        check(by_ticks, switching, seed, policy)
+
+
+@pytest.mark.parametrize("switching", ["store-and-forward", "cut-through"])
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(**JOBS)
+def test_the_record_with_numba_is_that_of_simpy(switching: str, seed: int, policy: str) -> None:
+    pytest.importorskip("numba")
+    check(by_ticks, switching, seed, policy)
 
 
 def test_credits_limit_a_channel_to_its_round_trip() -> None:

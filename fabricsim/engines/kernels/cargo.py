@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.fabric import Fabric
-from fabricsim.model import Model, transmit_ps
+from fabricsim.model import Model, transmit_ps, transmit_ps_of
 from fabricsim.routing import Routes
 from fabricsim.schedule import Schedule
-from fabricsim.units import PS_PER_S
+from fabricsim.units import PS_PER_S, to_ps
 
 IntArray = NDArray[np.int64]
 
@@ -68,6 +69,32 @@ def _in_turn(index: IntArray, peer: IntArray, message: IntArray) -> IntArray:
     key.sort()
     order: IntArray = key & ((1 << widths[1]) - 1)
     return order
+
+
+class Cargo(NamedTuple):
+    """The messages as compiled loops want them.
+
+    packets: (messages,) how many; first: (messages + 1,) the first one's id.
+    wires [B]: the classes of size; last_size: (messages,) which one the last packet has, full_size: all others.
+    """
+
+    packets: IntArray
+    first: IntArray
+    wires: IntArray
+    last_size: IntArray
+    full_size: int
+
+
+def cargo_of(size: IntArray, model: Model) -> Cargo:
+    """Return the messages of (messages,) payload bytes as compiled loops want them."""
+    packets = -(-size // model.mtu)
+    full, last = (
+        -(-(payload + model.header) // model.flit) * model.flit
+        for payload in (np.int64(model.mtu), size - (packets - 1) * model.mtu)
+    )
+    wires = np.unique(np.append(last, full))
+    first = np.concatenate([[0], np.cumsum(packets)])
+    return Cargo(packets, first, wires, np.searchsorted(wires, last), int(np.searchsorted(wires, full)))
 
 
 class Rates:
@@ -128,3 +155,31 @@ def backlog(wait_ps: IntArray, rate: IntArray) -> IntArray:
 def ps_of(seconds: NDArray[np.float64]) -> IntArray:
     """Return `to_ps` element by element: both round halves to even."""
     return np.rint(seconds * PS_PER_S).astype(np.int64)
+
+
+class Times(NamedTuple):
+    """(messages,) [ps]: when each one's rank enters its round, its release, and when it enters its source's queue."""
+
+    entry: IntArray
+    release: IntArray
+    entering: IntArray
+
+
+def times_of(schedule: Schedule, model: Model) -> Times:
+    """Return the times of a schedule in which no message waits for another."""
+    messages = schedule.messages
+    start = np.array([to_ps(op.start) for op in schedule.operations], np.int64)
+    entry = start[messages.operation]
+    release = entry + ps_of(messages.delay)
+    return Times(entry, release, release + to_ps(model.endpoint.send_overhead))
+
+
+def answers_ps(fabric: Fabric, paths: Routes, ack_size: int) -> IntArray:
+    """Return (paths,) [ps], how long an answer of `ack_size` bytes takes back over each path; it never queues."""
+    ack = np.full(fabric.channels, ack_size)
+    way_back = fabric.latency_ps + transmit_ps_of(ack, fabric.bandwidth)
+    time = way_back[paths.channels ^ 1] + fabric.delay_ps[fabric.channel_dst[paths.channels]]
+    last = paths.starts[1:] - 1
+    time[last] -= fabric.delay_ps[fabric.channel_dst[paths.channels[last]]]
+    total: IntArray = np.add.reduceat(time, paths.starts[:-1])
+    return total

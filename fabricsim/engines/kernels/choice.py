@@ -11,6 +11,8 @@ from fabricsim.engines.kernels import compiled
 from fabricsim.engines.kernels.feedback import with_feedback
 from fabricsim.engines.kernels.levels import channel_levels, in_levels
 from fabricsim.engines.kernels.sending import SENDING
+from fabricsim.engines.kernels.streams import in_streams
+from fabricsim.engines.kernels.ticks import Ticks
 from fabricsim.engines.kernels.windows import in_windows
 from fabricsim.engines.packet import MINIMAL, simulate_packets
 from fabricsim.engines.record import Record
@@ -131,14 +133,47 @@ def simulate_arrays(
     if not choice.name:
         what = f"the numpy kernel does not apply: {choice.why}"
         raise InputError([Fault(what, "write auto or simpy", ("kernel",))])
-    loops = compiled.installed() and packet_hops(schedule, paths, model) >= compiled.WORTHWHILE
-    if model.feedback:
-        record = with_feedback(fabric, schedule, paths, model, seed, watch)
-        # a stall is told by the kernel that knows what waits for what
-        return record or simulate_packets(fabric, schedule, paths, failures, model, seed, None, routing)
+    job = (choice, fabric, schedule, paths, model, seed, watch)
+    large = packet_hops(schedule, paths, model) >= compiled.WORTHWHILE
+    record = _in_loops(*job) if large and compiled.installed() else None
+    record = record or _in_arrays(*job)
+    # a stall is told by the kernel that knows what waits for what
+    return record or simulate_packets(fabric, schedule, paths, failures, model, seed, None, routing)
+
+
+def _in_loops(
+    choice: Choice,
+    fabric: Fabric,
+    schedule: Schedule,
+    paths: Routes,
+    model: Model,
+    seed: int,
+    watch: Watch | None,
+) -> Record | None:
+    """Return the Record of a job by compiled loops; None if they do not fit it, or everything stands still."""
     if choice.level is not None:
-        return in_levels(fabric, schedule, paths, model, choice.level, compiled=loops, watch=watch)
-    return in_windows(fabric, schedule, paths, model, compiled=loops, watch=watch)
+        record = in_streams(fabric, schedule, paths, model, choice.level, watch)
+        if record is not None or _without_reach(fabric, paths, model):
+            return record
+    ticks = Ticks(fabric, schedule, paths, model, seed)
+    return ticks.run(watch) if ticks.fits else None
+
+
+def _in_arrays(
+    choice: Choice,
+    fabric: Fabric,
+    schedule: Schedule,
+    paths: Routes,
+    model: Model,
+    seed: int,
+    watch: Watch | None,
+) -> Record | None:
+    """Return the Record of a job by NumPy; None if everything stands still."""
+    if model.feedback:
+        return with_feedback(fabric, schedule, paths, model, seed, watch)
+    if choice.level is not None:
+        return in_levels(fabric, schedule, paths, model, choice.level, watch=watch)
+    return in_windows(fabric, schedule, paths, model, watch=watch)
 
 
 def packet_hops(schedule: Schedule, paths: Routes, model: Model) -> int:

@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.kernels.calendar import NEVER, NOTHING, Calendar
-from fabricsim.engines.kernels.cargo import Channels, packets_of
+from fabricsim.engines.kernels.cargo import Channels, answers_ps, packets_of
 from fabricsim.engines.kernels.progress import Progress
 from fabricsim.engines.kernels.sending import SENDING
 from fabricsim.engines.kernels.service import served, service_order
 from fabricsim.engines.record import Extras, Record
 from fabricsim.engines.watch import Watch
 from fabricsim.fabric import Fabric
-from fabricsim.model import Model, transmit_ps_of
+from fabricsim.model import Model
 from fabricsim.routing import Routes, packets_on, splitmix64
 from fabricsim.schedule import Schedule
 from fabricsim.units import PS_PER_S, to_ps
@@ -128,7 +128,8 @@ class _Feedback:
         self.recv_overhead = to_ps(model.endpoint.recv_overhead)
         self.sender = SENDING[model.sender.kind](packets, model)
         self.path = np.searchsorted(paths.starts, packets.start)
-        self.answer = self._answers() if model.sender.kind != "unlimited" else None
+        answered = model.sender.kind != "unlimited"
+        self.answer = answers_ps(fabric, paths, model.sender.ack_size) if answered else None
         peer = (schedule.messages.dst - schedule.messages.src) % fabric.ranks
         self.standing = np.empty(len(peer), np.int64)
         self.standing[np.argsort(peer, kind="stable")] = np.arange(len(peer))
@@ -149,18 +150,6 @@ class _Feedback:
                 int(self.channels.transmit(packet, self.paths.channels[self.packets.start[packet]]).min())
             )
         return min(widths)
-
-    def _answers(self) -> IntArray:
-        """Return (paths,) [ps], how long an answer takes back over each path."""
-        fabric, paths = self.fabric, self.paths
-        back = paths.channels ^ 1
-        ack = np.full(fabric.channels, self.model.sender.ack_size)
-        way_back = fabric.latency_ps + transmit_ps_of(ack, fabric.bandwidth)
-        time = way_back[back] + fabric.delay_ps[fabric.channel_dst[paths.channels]]
-        last = paths.starts[1:] - 1
-        time[last] -= fabric.delay_ps[fabric.channel_dst[paths.channels[last]]]
-        total: IntArray = np.add.reduceat(time, paths.starts[:-1])
-        return total
 
     # -- a window -----------------------------------------------------------------------------------
 

@@ -14,16 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.kernels.cargo import packets_of, ps_of
+from fabricsim.engines.kernels.cargo import packets_of, times_of
 from fabricsim.engines.kernels.service import Service, record_of
-from fabricsim.engines.kernels.streams import Times, in_streams
 from fabricsim.engines.record import Record
 from fabricsim.engines.watch import Watch
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing import Routes
 from fabricsim.schedule import Schedule
-from fabricsim.units import to_ps
 
 IntArray = NDArray[np.int64]
 _TABLE: Final = 100_000_000
@@ -107,18 +105,13 @@ def in_levels(
     model: Model,
     level: IntArray,
     *,
-    compiled: bool,
     watch: Watch | None = None,
 ) -> Record:
     """Return the Record of a schedule without feedback; level: (channels,) of `channel_levels`."""
-    times = _times(schedule, model)
-    if compiled:
-        record = in_streams(fabric, schedule, paths, model, level, times, watch)
-        if record is not None:
-            return record
+    times = times_of(schedule, model)
     packets = packets_of(fabric, schedule, paths, model)
     entering = times.entering
-    service = Service(fabric, paths.channels, packets, model, compiled=compiled)
+    service = Service(fabric, paths.channels, packets, model)
     service.quantum = math.gcd(service.channels.quantum, int(np.gcd.reduce(entering)))
     rows = _Rows(fabric, level, len(packets))
     for first in range(0, len(packets), _ROWS):
@@ -133,14 +126,6 @@ def in_levels(
             arrived += len(done.arrived)
             watch(latest, len(packets), arrived)
     return record_of(fabric, model, packets, service, times.entry, times.release)
-
-
-def _times(schedule: Schedule, model: Model) -> Times:
-    messages = schedule.messages
-    start = np.array([to_ps(op.start) for op in schedule.operations], np.int64)
-    entry = start[messages.operation]
-    release = entry + ps_of(messages.delay)
-    return Times(entry, release, release + to_ps(model.endpoint.send_overhead))
 
 
 class _Rows:

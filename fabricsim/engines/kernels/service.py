@@ -1,7 +1,7 @@
-"""First come, first served at many channels at once, by NumPy or by loops that Numba compiles.
+"""First come, first served at many channels at once.
 
-Both orders the packets of every channel by (ready time, transit before source, id or turn), and let each start when
-it is ready and the one before has left. In NumPy one running maximum serves all channels: with C the transmit time
+A sort orders the packets of every channel by (ready time, transit before source, id or turn); each starts when it is
+ready and the one before has left. One running maximum serves all channels: with C the transmit time
 of a channel's packets before this one, a packet ends at the maximum, over itself and those before it, of (ready − C),
 plus C plus its own transmit time (Lindley, Proc. Cambridge Phil. Soc. 1952).
 """
@@ -13,9 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.kernels import loops
 from fabricsim.engines.kernels.cargo import Channels, Packets, backlog
-from fabricsim.engines.kernels.compiled import compiled
 from fabricsim.engines.record import Record
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
@@ -48,16 +46,13 @@ class Service:
     quantum [ps] divides all times that packets become ready at; whoever knows a large one may say so.
     """
 
-    def __init__(
-        self, fabric: Fabric, route: IntArray, packets: Packets, model: Model, *, compiled: bool
-    ) -> None:
+    def __init__(self, fabric: Fabric, route: IntArray, packets: Packets, model: Model) -> None:
         self.packets, self.channels = packets, Channels(fabric, packets, model)
         # looked up for every packet and channel in no order: the fewer bytes, the more of them are near at hand
         self._route = route.astype(np.int32)
         self._to_go = (packets.end - packets.start).astype(np.int16)
         self.left, self.arrived = np.zeros(len(packets), np.int64), np.zeros(len(packets), np.int64)
         self.free, self.sent, self.wire, self.busy, self.peak = np.zeros((5, fabric.channels), np.int64)
-        self._place = np.zeros(fabric.channels, np.int64) if compiled else None
         self.quantum = 1
         # channels by the node that they lead to: then what is served comes out in the order of nodes
         self._by_node = np.argsort(fabric.channel_dst, kind="stable")
@@ -81,13 +76,6 @@ class Service:
         tie: a packet's id in transit, what `sources` says at its source; so it tells which packet it is. Nothing
         served later may be ready earlier for any of the channels.
         """
-        if self._place is None:
-            return self._in_arrays(ready, channel, tie)
-        return self._in_loops(ready, channel, tie)
-
-    # -- with NumPy ---------------------------------------------------------------------------------
-
-    def _in_arrays(self, ready: IntArray, channel: IntArray, tie: IntArray) -> Outcome:
         channels, total = self.channels, len(self.packets)
         code, ready, tie = in_service_order(self._code[channel], ready, tie, self.quantum)
         source = tie >= total
@@ -137,26 +125,6 @@ class Service:
             ahead = channels.transmit(packet, following)
             ready = np.maximum(start + channels.head[channel] + channels.onward[channel], ready - ahead)
         return Outcome(packet, ready, following, arrived, left)
-
-    # -- with Numba ---------------------------------------------------------------------------------
-
-    def _in_loops(self, ready: IntArray, channel: IntArray, tie: IntArray) -> Outcome:
-        packets, channels, rows = self.packets, self.channels, len(ready)
-        low, width = int(ready.min()), int(tie.max()).bit_length()
-        if ((int(ready.max()) - low) // self.quantum).bit_length() + width > 63:
-            return self._in_arrays(ready, channel, tie)
-        key = (_in_quanta(ready - low, self.quantum) << width) | tie
-        grouped, out, when, following, left, arrived = np.empty((6, rows), np.int64)
-        bounds = np.empty(rows + 1, np.int64)
-        touched = compiled(loops.group)(channel, key, self._code, self._place, grouped, bounds)
-        compiled(loops.sort)(len(touched), bounds, grouped, key)
-        going, there, gone = compiled(loops.serve)(
-            touched, bounds, grouped, width, low, self.quantum, packets.in_turn, self._route, self._to_go, packets.end,
-            channels.size_class, channels.wires, channels.rate_class, channels.table, channels.rates,
-            channels.latency, channels.onward, channels.head, channels.cut_through, self.free, self.sent, self.wire,
-            self.busy, self.peak, self.left, self.arrived, out, when, following, arrived, left,
-        )  # fmt: skip
-        return Outcome(out[:going], when[:going], following[:going], arrived[:there], left[:gone])
 
 
 def _in_quanta(time: IntArray, quantum: int) -> IntArray:

@@ -197,3 +197,13 @@ def describe(order, message_of, packets_before, size, mtu, payload, message):
         message[row] = one
         last = order[row] + 1 == packets_before[one + 1]
         payload[row] = size[one] - (order[row] - packets_before[one]) * mtu if last else mtu
+
+
+def reordered(message, packet, newest):
+    """Return how many packets, in order of arrival, came after one of their message with a larger id."""
+    count = 0
+    for row in range(len(packet)):
+        if packet[row] < newest[message[row]]:
+            count += 1
+        newest[message[row]] = max(newest[message[row]], packet[row])
+    return count

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.kernels import stream_loops as loops
-from fabricsim.engines.kernels.cargo import Rates, backlog
+from fabricsim.engines.kernels.arrivals import arrivals_of
+from fabricsim.engines.kernels.cargo import Rates, Times, backlog, cargo_of, times_of
 from fabricsim.engines.kernels.compiled import compiled
 from fabricsim.engines.record import Record
 from fabricsim.engines.watch import Watch
@@ -31,19 +32,6 @@ MOST_HOPS: Final = 100_000_000
 """Packet-hops from which the rows, 24 B each, take too much memory."""
 
 
-class _Cargo(NamedTuple):
-    """The messages as the loops want them. (messages,) packets: how many; first: (messages + 1,) the first one's id.
-
-    wires [B]: the classes of size; last_size: (messages,) which one the last packet has, full_size: all others.
-    """
-
-    packets: IntArray
-    first: IntArray
-    wires: IntArray
-    last_size: IntArray
-    full_size: int
-
-
 class _Ways(NamedTuple):
     """How ways are written: the bits of a port and of a class of size. (channels,) port: which of its node's it is."""
 
@@ -52,21 +40,12 @@ class _Ways(NamedTuple):
     port: IntArray
 
 
-class Times(NamedTuple):
-    """(messages,) [ps]: when each one's rank enters its round, its release, and when it enters its source's queue."""
-
-    entry: IntArray
-    release: IntArray
-    entering: IntArray
-
-
 def in_streams(
     fabric: Fabric,
     schedule: Schedule,
     paths: Routes,
     model: Model,
     level: IntArray,
-    times: Times,
     watch: Watch | None = None,
 ) -> Record | None:
     """Return the Record of a schedule without feedback, by compiled loops.
@@ -79,6 +58,7 @@ def in_streams(
     ways = _ways(fabric, len(run.cargo.wires), run.longest)
     if ways is None or run.passing.sum() > MOST_HOPS:
         return None
+    times = times_of(schedule, model)
     run.enter(ways, times.entering, level)
     run.serve(ways, watch)
     return run.record(times)
@@ -89,7 +69,7 @@ class _Streams:
 
     def __init__(self, fabric: Fabric, schedule: Schedule, paths: Routes, model: Model) -> None:
         self.fabric, self.messages, self.paths, self.model = fabric, schedule.messages, paths, model
-        self.cargo = _cargo(self.messages.size, model)
+        self.cargo = cargo_of(self.messages.size, model)
         self.rates = Rates(fabric, self.cargo.wires, model)
         self.passing, self.place = np.zeros((2, fabric.channels), np.int64)
         self.longest: int = compiled(loops.tally)(
@@ -143,12 +123,7 @@ class _Streams:
         cargo, model, used = self.cargo, self.model, np.flatnonzero(self.sent)
         first = cargo.first[:-1]
         sent, delivered = (np.maximum.reduceat(when, first) for when in (self.left, self.arrived))
-        order, arrival = compiled(loops.in_order)(self.arrived)
-        message_of = np.repeat(np.arange(len(first), dtype=np.int32), cargo.packets)
-        payload, message = np.empty((2, len(order)), np.int64)
-        compiled(loops.describe)(
-            order, message_of, cargo.first, self.messages.size, model.mtu, payload, message
-        )
+        arrivals = arrivals_of(self.arrived, cargo, self.messages.size, model.mtu)
         return Record(
             entry_ps=times.entry,
             release_ps=times.release,
@@ -159,24 +134,13 @@ class _Streams:
             channel_wire=self.wire[used],
             channel_busy_ps=self.busy[used],
             channel_peak=backlog(self.peak[used], self.fabric.bandwidth[used]),
-            arrival_ps=arrival,
-            arrival_bytes=payload,
-            arrival_message=message,
-            packets=len(order),
+            arrival_ps=arrivals.time,
+            arrival_bytes=arrivals.payload,
+            arrival_message=arrivals.message,
+            packets=len(self.arrived),
             dropped=0,
             retransmitted=0,
         )
-
-
-def _cargo(size: IntArray, model: Model) -> _Cargo:
-    packets = -(-size // model.mtu)
-    full, last = (
-        -(-(payload + model.header) // model.flit) * model.flit
-        for payload in (np.int64(model.mtu), size - (packets - 1) * model.mtu)
-    )
-    wires = np.unique(np.append(last, full))
-    first = np.concatenate([[0], np.cumsum(packets)])
-    return _Cargo(packets, first, wires, np.searchsorted(wires, last), int(np.searchsorted(wires, full)))
 
 
 def _ways(fabric: Fabric, sizes: int, longest: int) -> _Ways | None:

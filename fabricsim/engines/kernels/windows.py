@@ -36,22 +36,19 @@ def in_windows(
     paths: Routes,
     model: Model,
     *,
-    compiled: bool = False,
     watch: Watch | None = None,
 ) -> Record:
-    """Return the Record of a schedule whose channels all have a reach; `compiled` asks for Numba's loops."""
-    return _Windows(fabric, schedule, paths, model, compiled).record(watch)
+    """Return the Record of a schedule whose channels all have a reach."""
+    return _Windows(fabric, schedule, paths, model).record(watch)
 
 
 class _Windows:
     """One run: what lives from window to window."""
 
-    def __init__(
-        self, fabric: Fabric, schedule: Schedule, paths: Routes, model: Model, compiled: bool
-    ) -> None:
+    def __init__(self, fabric: Fabric, schedule: Schedule, paths: Routes, model: Model) -> None:
         self.fabric, self.paths, self.model = fabric, paths, model
         self.packets = packets_of(fabric, schedule, paths, model)
-        self.service = Service(fabric, paths.channels, self.packets, model, compiled=compiled)
+        self.service = Service(fabric, paths.channels, self.packets, model)
         self.width = int(self.service.channels.reach[np.unique(paths.channels)].min())
         self.transit = Calendar(self.width)
         self.progress = Progress(schedule, fabric.ranks, model.endpoint, self.width)

@@ -1,0 +1,516 @@
+"""The loops of `ticks`, which Numba compiles: plain Python over arrays. Without Numba only the tests call them.
+
+A packet, a channel and a message are each a row of integers, of which the columns are named below, so that what one
+event asks about lies together. Times are in ps, sizes in bytes; −1 stands for none. The events of a tick hang together
+in chains, one a kind, that begin in `slots`: packets that become ready, answers, credits that come back, and channels
+that become free.
+"""
+
+# Numba reads the types off the arguments
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fabricsim.units import PS_PER_S
+
+IntArray = NDArray[np.int64]
+NEVER = np.iinfo(np.int64).max
+
+# Packets: when it is ready for the next channel; its position in the route; the next in its queue; and what it is: the
+# channel before plus one, 0 at the source, then bits for its class of size, and one for a mark.
+READY, AT, NEXT, WHAT = range(4)
+PACKET_COLUMNS = 4
+SIZE_BITS = 24
+# Channels: what they are;
+LATENCY, ONWARD, HEADER, RATE, BANDWIDTH = range(5)
+# when it is free, its queue and the bytes in it, and its credits;
+FREE, FIRST, LAST, WAITING, CREDITS, TOTAL = range(5, 11)
+# what joins and comes back in this tick, as stretches; whether it is called in it, and whether it will be woken;
+JOIN, JOIN_END, CREDIT, CREDIT_END, CALLED, WOKEN = range(11, 17)
+# and what it did.
+SENT, WIRE, BUSY, PEAK, TAKEN, MARKS = range(17, 23)
+CHANNEL_COLUMNS = 24
+# Messages: packets that have entered; payload that is in and not acknowledged; the window; payload acknowledged and
+# marked since the last update, and the packet with which the next one comes;
+ENTERED, OPEN, WINDOW, ACKNOWLEDGED, MARKED_BYTES, UPDATE_AT = range(6)
+# packets that have not left, and not arrived, and the last time of both.
+UNSENT, MISSING, LAST_LEFT, LAST_ARRIVAL = range(6, 10)
+MESSAGE_COLUMNS = 10
+# Kinds of events, with owner, tie and item: a packet is ready (channel, its tie, packet), an answer comes (message,
+# packet, packet), credits come back (channel, 0, cells), a channel with a queue becomes free (channel, 0, 0). For each
+# kind a slot has the open page and, as many columns later, the rows that are written on it.
+TRANSIT, ANSWERS, RETURNS, WAKES = range(4)
+KINDS = 4
+PAGE = 32
+# Counts: events to come; the first free page; messages to tell of as sent, and as delivered; arrivals, and the last.
+PENDING, FREE_PAGE, TOLD_SENT, TOLD_THERE, ARRIVALS, LATEST = range(6)
+COUNTS = 6
+TOGETHER = 16
+"""Channels that are looked at before they work."""
+APART = frozenset({"run", "admit", "hear_all", "come", "come_back", "wake", "deal", "sort", "touch"})
+"""What is called so seldom that it need not be compiled into its callers."""
+
+
+class Rules(NamedTuple):
+    """What holds for a whole run. A tick is 2 ** shift ps.
+
+    plain: nothing comes back, and the peak is a time. marks: whether there are any, kmin, kmax [B] and pmax as in the
+    model. adapts: whether marks change windows, by `gain`. seed: a uint64.
+    """
+
+    shift: int
+    plain: bool
+    cut_through: bool
+    credited: bool
+    answers: bool
+    adapts: bool
+    marks: bool
+    kmin: int
+    kmax: int
+    pmax: float
+    gain: float
+    mtu: int
+    seed: np.uint64
+
+
+class Job(NamedTuple):
+    """What moves, and over what. (hops,) route: a channel, or −1 − channel where a path ends.
+
+    (paths + 1,) starts: of each path; (paths,) answer: how long an answer takes back. (messages,) first_path; paths,
+    packets: how many; last_size, last_payload: of the last packet; standing: in the order of sources; sent_awaited,
+    delivered_awaited: whether somebody is to be told. (messages + 1,) first: packet. full_size: of all other packets.
+    (packets,) message. (sizes · rates,) transmit; (sizes,) wires, cells. (channels,)
+    back: how long credits take.
+    """
+
+    route: NDArray[np.int32]
+    starts: IntArray
+    answer: IntArray
+    first_path: IntArray
+    paths: IntArray
+    packets: IntArray
+    first: IntArray
+    last_size: IntArray
+    last_payload: IntArray
+    full_size: int
+    standing: IntArray
+    message: NDArray[np.int32]
+    sent_awaited: NDArray[np.bool_]
+    delivered_awaited: NDArray[np.bool_]
+    transmit: IntArray
+    rates: int
+    wires: IntArray
+    cells: IntArray
+    back: IntArray
+
+
+class State(NamedTuple):
+    """What lives from tick to tick: rows of packets, channels and messages, (messages,) alpha, and the calendar.
+
+    book: (pages · PAGE, 4), the rows of events; pages: the one before each, or the next free one. told_sent,
+    told_there: (messages,) room for those to tell of. (packets,) arrived.
+    """
+
+    packet: IntArray
+    channel: IntArray
+    message: IntArray
+    alpha: NDArray[np.float64]
+    slots: IntArray
+    book: IntArray
+    pages: IntArray
+    counts: IntArray
+    told_sent: IntArray
+    told_there: IntArray
+    arrived: IntArray
+
+
+class Desk(NamedTuple):
+    """Room for the events of one tick.
+
+    joining, returning: rows of time, tie and item, by owner. came: (owners,) zeros, and zeros again afterwards. owners,
+    bounds: who has a stretch, and where it begins. called: channels.
+    """
+
+    joining: IntArray
+    returning: IntArray
+    came: IntArray
+    owners: IntArray
+    bounds: IntArray
+    called: IntArray
+
+
+def sort(rows, begin, end):
+    """Sort a stretch of rows by time and tie (Shell, CACM 1959)."""
+    gap = 1
+    while 9 * gap < end - begin:
+        gap = 3 * gap + 1
+    while gap:
+        for row in range(begin + gap, end):
+            time, tie, item = rows[row, 0], rows[row, 1], rows[row, 2]
+            spot = row - gap
+            while spot >= begin and (time < rows[spot, 0] or (time == rows[spot, 0] and tie < rows[spot, 1])):
+                rows[spot + gap, 0], rows[spot + gap, 1] = rows[spot, 0], rows[spot, 1]
+                rows[spot + gap, 2] = rows[spot, 2]
+                spot -= gap
+            rows[spot + gap, 0], rows[spot + gap, 1], rows[spot + gap, 2] = time, tie, item
+        gap //= 3
+
+
+def put(rules, state, kind, owner, time, tie, item):
+    """Write an event into the calendar."""
+    slot = state.slots[(time >> rules.shift) & (len(state.slots) - 1)]
+    page, row = slot[kind], slot[KINDS + kind]
+    if page < 0 or row == PAGE:
+        fresh = state.counts[FREE_PAGE]
+        state.counts[FREE_PAGE] = state.pages[fresh]
+        state.pages[fresh] = page
+        page, row = fresh, 0
+        slot[kind] = page
+    slot[KINDS + kind] = row + 1
+    event = state.book[page * PAGE + row]
+    event[0], event[1], event[2], event[3] = owner, time, tie, item
+    state.counts[PENDING] += 1
+
+
+def turn(state, slot, kind, page, rows):
+    """Close a page that has been read; return the one before and its rows, or −1 and 0."""
+    state.counts[PENDING] -= rows
+    before = state.pages[page]
+    state.pages[page] = state.counts[FREE_PAGE]
+    state.counts[FREE_PAGE] = page
+    return before, 0 if before < 0 else PAGE
+
+
+def deal(state, desk, slot, kind, dealt):
+    """Put the events of each owner together, in order; return how many owners there are."""
+    book, came, owners, bounds = state.book, desk.came, desk.owners, desk.bounds
+    used = first = 0
+    page, rows = state.slots[slot, kind], state.slots[slot, KINDS + kind]
+    while page >= 0:
+        for row in range(page * PAGE, page * PAGE + rows):
+            owner = book[row, 0]
+            if came[owner] == 0:
+                owners[used] = owner
+                used += 1
+            came[owner] += 1
+        page, rows = state.pages[page], PAGE
+    for number in range(used):
+        bounds[number] = first
+        first += came[owners[number]]
+        came[owners[number]] = bounds[number]
+    bounds[used] = first
+    page, rows = state.slots[slot, kind], state.slots[slot, KINDS + kind]
+    state.slots[slot, kind] = -1
+    while page >= 0:
+        for row in range(page * PAGE, page * PAGE + rows):
+            owner = book[row, 0]
+            spot = came[owner]
+            came[owner] += 1
+            dealt[spot, 0], dealt[spot, 1], dealt[spot, 2] = book[row, 1], book[row, 2], book[row, 3]
+        page, rows = turn(state, slot, kind, page, rows)
+    for number in range(used):
+        came[owners[number]] = 0
+        sort(dealt, bounds[number], bounds[number + 1])
+    return used
+
+
+def path_of(job, message, index):
+    """Return the path of a message's packet."""
+    count = job.paths[message]
+    return job.first_path[message] + (index if index < count else index % count)
+
+
+def let_in(rules, job, state, message, time):
+    """Let packets of a message enter its source's queue at `time`, as far as its window goes."""
+    row = state.message[message]
+    position, total, last = 0, len(state.arrived), job.packets[message] - 1
+    while row[ENTERED] <= last:
+        index = row[ENTERED]
+        payload = job.last_payload[message] if index == last else rules.mtu
+        if row[OPEN] + payload > row[WINDOW]:
+            return
+        row[OPEN] += payload
+        row[ENTERED] += 1
+        one = job.first[message] + index
+        packet = state.packet[one]
+        packet[AT] = job.starts[path_of(job, message, index)]
+        packet[WHAT] = (job.last_size[message] if index == last else job.full_size) << 1
+        channel = job.route[packet[AT]]
+        tie = total + position * len(job.packets) + job.standing[message]
+        put(rules, state, TRANSIT, channel if channel >= 0 else -1 - channel, time, tie, one)
+        position += 1
+
+
+def hear(rules, job, state, message, one):
+    """Make room for what an acknowledged packet had taken, and let marks change the window (RFC 8257)."""
+    row = state.message[message]
+    index = one - job.first[message]
+    payload = job.last_payload[message] if index + 1 == job.packets[message] else rules.mtu
+    if rules.adapts:
+        row[ACKNOWLEDGED] += payload
+        if state.packet[one, WHAT] & 1:
+            row[MARKED_BYTES] += payload
+        if row[UPDATE_AT] < 0:  # the first window is watched to its end
+            row[UPDATE_AT] = row[ENTERED]
+        elif index >= row[UPDATE_AT]:
+            share = row[MARKED_BYTES] / row[ACKNOWLEDGED]
+            alpha = (1 - rules.gain) * state.alpha[message] + rules.gain * share
+            state.alpha[message] = alpha
+            if row[MARKED_BYTES] > 0:
+                row[WINDOW] = max(rules.mtu, int(row[WINDOW] * (1 - alpha / 2)))
+            else:
+                row[WINDOW] += rules.mtu
+            row[ACKNOWLEDGED] = row[MARKED_BYTES] = 0
+            row[UPDATE_AT] = row[ENTERED]
+    row[OPEN] -= payload
+
+
+def hear_all(rules, job, state, desk, slot):
+    """Hear the answers of a tick, message by message; those of one instant are all heard before anything enters."""
+    for number in range(deal(state, desk, slot, ANSWERS, desk.joining)):
+        message, end = desk.owners[number], desk.bounds[number + 1]
+        for row in range(desk.bounds[number], end):
+            hear(rules, job, state, message, desk.joining[row, 2])
+            time = desk.joining[row, 0]
+            if row + 1 == end or desk.joining[row + 1, 0] != time:
+                let_in(rules, job, state, message, time)
+
+
+def call(state, desk, channel, called):
+    """Note that a channel has something to do in this tick; return how many have."""
+    if state.channel[channel, CALLED]:
+        return called
+    state.channel[channel, CALLED] = 1
+    desk.called[called] = channel
+    return called + 1
+
+
+def come(state, desk, slot):
+    """Deal what becomes ready in a tick to its channels; return how many channels are called."""
+    called = 0
+    for number in range(deal(state, desk, slot, TRANSIT, desk.joining)):
+        channel = desk.owners[number]
+        state.channel[channel, JOIN] = desk.bounds[number]
+        state.channel[channel, JOIN_END] = desk.bounds[number + 1]
+        called = call(state, desk, channel, called)
+    return called
+
+
+def come_back(state, desk, slot, called):
+    """Deal the credits that come back in a tick to their channels; return how many channels are called by now."""
+    for number in range(deal(state, desk, slot, RETURNS, desk.returning)):
+        channel = desk.owners[number]
+        state.channel[channel, CREDIT] = desk.bounds[number]
+        state.channel[channel, CREDIT_END] = desk.bounds[number + 1]
+        called = call(state, desk, channel, called)
+    return called
+
+
+def wake(state, desk, slot, called):
+    """Call the channels that become free in a tick, with packets waiting; return how many are called by now."""
+    page, rows = state.slots[slot, WAKES], state.slots[slot, KINDS + WAKES]
+    state.slots[slot, WAKES] = -1
+    while page >= 0:
+        for row in range(page * PAGE, page * PAGE + rows):
+            channel = state.book[row, 0]
+            state.channel[channel, WOKEN] = 0
+            called = call(state, desk, channel, called)
+        page, rows = turn(state, slot, WAKES, page, rows)
+    return called
+
+
+def is_marked(rules, packet, channel, behind):
+    """Return whether a packet is marked with so many bytes waiting behind it."""
+    if behind <= rules.kmin or behind > rules.kmax:
+        return behind > rules.kmax
+    # splitmix64(seed, packet, channel)
+    state = np.uint64(0)
+    for word in (rules.seed, np.uint64(packet), np.uint64(channel)):
+        state = (state ^ word) + np.uint64(0x9E3779B97F4A7C15)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        state = state ^ (state >> np.uint64(31))
+    odds = rules.pmax * (behind - rules.kmin) / (rules.kmax - rules.kmin)
+    return (state >> np.uint64(11)) * 2.0**-53 < odds
+
+
+def leave(job, state, one, end):
+    """Work out what follows from a packet's leaving its source."""
+    number = job.message[one]
+    message = state.message[number]
+    message[UNSENT] -= 1
+    message[LAST_LEFT] = max(message[LAST_LEFT], end)
+    if message[UNSENT] == 0 and job.sent_awaited[number]:
+        state.told_sent[state.counts[TOLD_SENT]] = number
+        state.counts[TOLD_SENT] += 1
+
+
+def arrive(rules, job, state, one, time):
+    """Work out what follows from a packet's arrival where it ends."""
+    number = job.message[one]
+    message = state.message[number]
+    state.arrived[one] = time
+    state.counts[ARRIVALS] += 1
+    state.counts[LATEST] = max(state.counts[LATEST], time)
+    message[MISSING] -= 1
+    message[LAST_ARRIVAL] = max(message[LAST_ARRIVAL], time)
+    if message[MISSING] == 0 and job.delivered_awaited[number]:
+        state.told_there[state.counts[TOLD_THERE]] = number
+        state.counts[TOLD_THERE] += 1
+    if rules.answers:
+        path = path_of(job, number, one - job.first[number])
+        put(rules, state, ANSWERS, number, time + job.answer[path], one, one)
+
+
+def touch(job, state, desk, begin, end):
+    """Look at what some called channels will need. All these looks wait for memory together, later ones one by one."""
+    seen = 0
+    for number in range(begin, end):
+        row = state.channel[desk.called[number]]
+        if row[FIRST] >= 0:
+            seen += state.packet[row[FIRST], WHAT]
+        for spot in range(row[JOIN], row[JOIN_END]):
+            seen += job.route[state.packet[desk.joining[spot, 2], AT]]
+    desk.bounds[0] = seen  # else a compiler would leave it all out
+
+
+def work(rules, job, state, desk, channel, until):
+    """Have a channel take in what joins its queue before `until`, and start what can start before it.
+
+    since: when the last credits came that the first packet waited for.
+    """
+    row = state.channel[channel]
+    free, waiting, cells_free, peak = row[FREE], row[WAITING], row[CREDITS], row[PEAK]
+    one, last, rate, size, need = row[FIRST], row[LAST], row[RATE], 0, 0
+    join, joins, credit, all_credits = row[JOIN], row[JOIN_END], row[CREDIT], row[CREDIT_END]
+    began = octets = busy = since = 0
+    while True:
+        start = NEVER
+        if one >= 0:
+            packet = state.packet[one]
+            what = packet[WHAT]
+            size = what >> 1 & ((1 << SIZE_BITS) - 1)
+            if rules.credited:
+                need = job.cells[size]
+                while cells_free < need and credit < all_credits:
+                    since = desk.returning[credit, 0]
+                    cells_free += desk.returning[credit, 2]
+                    credit += 1
+            if cells_free >= need:
+                start = max(free, packet[READY], since)
+        if join < joins and desk.joining[join, 0] <= start:
+            time, new = desk.joining[join, 0], desk.joining[join, 2]
+            join += 1
+            packet = state.packet[new]
+            packet[READY], packet[NEXT] = time, -1
+            if one < 0:
+                one = new
+            else:
+                state.packet[last, NEXT] = new
+            last = new
+            if not rules.plain:
+                waiting += job.wires[packet[WHAT] >> 1 & ((1 << SIZE_BITS) - 1)]
+                backlog = waiting
+                if free > time:
+                    backlog += (free - time) * row[BANDWIDTH] // PS_PER_S
+                peak = max(peak, backlog)
+            continue
+        if start >= until:
+            break
+        if rules.credited:
+            while credit < all_credits and desk.returning[credit, 0] <= start:
+                cells_free += desk.returning[credit, 2]
+                credit += 1
+            cells_free -= need
+            row[TAKEN] = max(row[TAKEN], row[TOTAL] - cells_free)
+        following, ready, wire = packet[NEXT], packet[READY], job.wires[size]
+        waiting -= wire
+        if rules.marks and is_marked(rules, one, channel, waiting):
+            what |= 1
+            row[MARKS] += 1
+        time = job.transmit[size * job.rates + rate]
+        free = start + time
+        busy += time
+        octets += wire
+        began += 1
+        if rules.plain:
+            peak = max(peak, free - ready)
+        via = (what >> 1 >> SIZE_BITS) - 1
+        if via < 0:
+            leave(job, state, one, free)
+        elif rules.credited:
+            put(rules, state, RETURNS, via, free + job.back[via], 0, need)
+        hop = packet[AT]
+        packet[WHAT] = (channel + 1) << SIZE_BITS << 1 | size << 1 | what & 1
+        if job.route[hop] < 0:
+            time = free + row[LATENCY]
+            arrive(rules, job, state, one, time)
+            if rules.credited:
+                put(rules, state, RETURNS, channel, time + job.back[channel], 0, need)
+        else:
+            ready, after = free + row[ONWARD], job.route[hop + 1]
+            if after < 0:
+                after = -1 - after
+            if rules.cut_through:
+                # the head moves on once it is in, but no earlier than lets the tail never run dry at the next rate
+                ahead = job.transmit[size * job.rates + state.channel[after, RATE]]
+                ready = max(start + row[HEADER] + row[ONWARD], ready - ahead)
+            packet[AT] = hop + 1
+            put(rules, state, TRANSIT, after, ready, one, one)
+        one = following
+    while credit < all_credits:
+        cells_free += desk.returning[credit, 2]
+        credit += 1
+    row[FREE], row[WAITING], row[CREDITS], row[PEAK], row[FIRST], row[LAST] = (
+        free,
+        waiting,
+        cells_free,
+        peak,
+        one,
+        last,
+    )
+    row[SENT] += began
+    row[WIRE] += octets
+    row[BUSY] += busy
+    row[CALLED] = row[JOIN] = row[JOIN_END] = row[CREDIT] = row[CREDIT_END] = 0
+    if start != NEVER and not row[WOKEN]:
+        row[WOKEN] = 1
+        put(rules, state, WAKES, channel, start, 0, 0)
+
+
+def run(rules, job, state, desk, tick, stop, most):
+    """Run ticks from `tick` on, and return the first that was not run: `stop`, or earlier.
+
+    It ends where there is a message to tell of, where nothing is to come, and after `most` ticks.
+    """
+    slots, counts = state.slots, state.counts
+    mask = len(slots) - 1
+    while counts[PENDING] and tick < stop and most and counts[TOLD_SENT] == 0 and counts[TOLD_THERE] == 0:
+        slot = tick & mask
+        if max(slots[slot, TRANSIT], slots[slot, ANSWERS], slots[slot, RETURNS], slots[slot, WAKES]) < 0:
+            tick += 1
+            continue
+        if slots[slot, ANSWERS] >= 0:
+            hear_all(rules, job, state, desk, slot)
+        called = come(state, desk, slot)
+        called = come_back(state, desk, slot, called)
+        called = wake(state, desk, slot, called)
+        for begin in range(0, called, TOGETHER):
+            end = min(called, begin + TOGETHER)
+            touch(job, state, desk, begin, end)
+            for number in range(begin, end):
+                work(rules, job, state, desk, desk.called[number], (tick + 1) << rules.shift)
+        most -= 1
+        tick += 1
+    return tick
+
+
+def admit(rules, job, state, message, time):
+    """Let messages enter their sources' queues, each at its time."""
+    for row in range(len(message)):
+        let_in(rules, job, state, message[row], time[row])
