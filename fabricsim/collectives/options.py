@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypedDict
 
 from numpy.typing import NDArray
 
 from fabricsim.collectives.matrix import checked_matrix
-from fabricsim.errors import Fault, InputError
+from fabricsim.errors import Fault, InputError, close_match
 
 
 class Options(TypedDict, total=False):
@@ -32,6 +32,14 @@ class Options(TypedDict, total=False):
     rings: int | None
     directions: int | None
     matrix: Sequence[Sequence[int]] | NDArray[Any] | None
+
+
+def check_names(given: Iterable[str], known: Iterable[str], kind: str) -> None:
+    """Raise InputError for the first argument that nothing of this kind takes, whatever its algorithm."""
+    names = set(known)
+    for name in given:
+        if name not in names:
+            raise InputError(f"{name!r} is not an argument of {kind}", close_match(name, sorted(names)))
 
 
 def check_root(root: Any, n: int) -> None:

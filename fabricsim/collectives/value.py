@@ -8,7 +8,7 @@ from typing import Unpack
 
 from fabricsim.collectives.binding import Custom, collective
 from fabricsim.collectives.msccl import Program
-from fabricsim.collectives.options import Options
+from fabricsim.collectives.options import Options, check_names
 from fabricsim.collectives.ranks import Ranks, bound_ranks
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import Operation, Schedule
@@ -42,7 +42,23 @@ class Collective:
         )  # fmt: skip
 
 
-def all_reduce(
+class Stated(Options, total=False):
+    """What may be said of any collective besides its size; the names and defaults are those of `collective`.
+
+    algorithm: one of ALGORITHMS, auto, a function or a program. start: text with a unit. What else there is chooses
+    among the forms of an algorithm: see Options.
+    """
+
+    algorithm: str | Custom | Program | None
+    ranks: Ranks | None
+    name: str | None
+    start: str
+    after: Iterable[str]
+    barrier: bool
+
+
+def _collective(
+    kind: str,
     size: str,
     *,
     algorithm: str | Custom | Program | None = None,
@@ -53,291 +69,110 @@ def all_reduce(
     barrier: bool = False,
     **options: Unpack[Options],
 ) -> Collective:
+    """Return a collective of text with units. Raises InputError."""
+    check_names(options, Stated.__annotations__, kind)
+    return Collective(
+        kind, parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
+    )
+
+
+def all_reduce(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the all-reduce of `size`: every rank ends with the sum of all ranks' data.
 
     size: of the data, such as "256 MiB".
-    algorithm: one of ALGORITHMS["all-reduce"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "all-reduce",
-        parse_size(size),
-        algorithm,
-        ranks,
-        options,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _collective("all-reduce", size, **stated)
 
 
-def all_gather(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def all_gather(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the all-gather of `size`: every rank ends with every rank's block.
 
     size: of all blocks together, such as "256 MiB".
-    algorithm: one of ALGORITHMS["all-gather"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "all-gather",
-        parse_size(size),
-        algorithm,
-        ranks,
-        options,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _collective("all-gather", size, **stated)
 
 
-def reduce_scatter(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def reduce_scatter(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the reduce-scatter of `size`: every rank ends with its block of the sum.
 
     size: of a rank's input, such as "256 MiB".
-    algorithm: one of ALGORITHMS["reduce-scatter"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "reduce-scatter",
-        parse_size(size),
-        algorithm,
-        ranks,
-        options,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _collective("reduce-scatter", size, **stated)
 
 
-def all_to_all(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def all_to_all(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the all-to-all of `size`: every rank sends each other one a block of its own.
 
     size: of a rank's blocks, such as "64 MiB".
-    algorithm: one of ALGORITHMS["all-to-all"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "all-to-all",
-        parse_size(size),
-        algorithm,
-        ranks,
-        options,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _collective("all-to-all", size, **stated)
 
 
-def broadcast(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def broadcast(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the broadcast of `size`: every rank ends with the root's data.
 
     size: of the data, such as "256 MiB".
-    algorithm: one of ALGORITHMS["broadcast"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "broadcast",
-        parse_size(size),
-        algorithm,
-        ranks,
-        options,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _collective("broadcast", size, **stated)
 
 
-def all_to_all_v(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def all_to_all_v(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the all-to-all in which rank i sends rank j matrix[i][j] times `size`.
 
     size: of a unit of the matrix, such as "1 KiB".
-    algorithm: one of ALGORITHMS["all-to-all-v"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "all-to-all-v",
-        parse_size(size),
-        algorithm,
-        ranks,
-        options,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _collective("all-to-all-v", size, **stated)
 
 
-def reduce(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def reduce(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the reduce of `size`: the root ends with the sum of all ranks' data.
 
     size: of the data, such as "256 MiB".
-    algorithm: one of ALGORITHMS["reduce"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "reduce", parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
-    )
+    return _collective("reduce", size, **stated)
 
 
-def scatter(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def scatter(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the scatter of `size`: every rank ends with its block of the root's data.
 
     size: of all blocks together, such as "256 MiB".
-    algorithm: one of ALGORITHMS["scatter"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "scatter", parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
-    )
+    return _collective("scatter", size, **stated)
 
 
-def gather(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def gather(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the gather of `size`: the root ends with every rank's block.
 
     size: of all blocks together, such as "256 MiB".
-    algorithm: one of ALGORITHMS["gather"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "gather", parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
-    )
+    return _collective("gather", size, **stated)
 
 
-def send_recv(
-    size: str,
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def send_recv(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the exchange in which every rank sends `size` to the next one and receives from the one before.
 
     size: of each message, such as "64 MiB".
-    algorithm: one of ALGORITHMS["send-recv"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "send-recv",
-        parse_size(size),
-        algorithm,
-        ranks,
-        options,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _collective("send-recv", size, **stated)
 
 
-def wait_for_all(
-    size: str = "16 B",
-    *,
-    algorithm: str | Custom | Program | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **options: Unpack[Options],
-) -> Collective:
+def wait_for_all(size: str = "16 B", **stated: Unpack[Stated]) -> Collective:
     """Return the barrier: no rank goes on before all have come.
 
     size: of each word of arrival.
-    algorithm: one of ALGORITHMS["barrier"], auto, a function or a program.
-    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Collective(
-        "barrier", parse_size(size), algorithm, ranks, options, name, parse_time(start), tuple(after), barrier
-    )
+    return _collective("barrier", size, **stated)
 
 
 def ring_all_reduce(ranks: Ranks | int, size: str) -> Schedule:

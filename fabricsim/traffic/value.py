@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Unpack, cast
+from typing import Any, TypedDict, Unpack, cast
 
 from numpy.typing import NDArray
 
+from fabricsim.collectives.options import check_names
 from fabricsim.collectives.ranks import Ranks, bound_ranks
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import Operation
@@ -47,248 +48,131 @@ class Pattern:
         )  # fmt: skip
 
 
-def permutation(
+class Stated(TypedDict, total=False):
+    """What may be said of any pattern; the names and defaults are those of `pattern`. start: text with a unit."""
+
+    ranks: Ranks | None
+    name: str | None
+    start: str
+    after: Iterable[str]
+    barrier: bool
+
+
+class StatedOfExperts(Stated, ExpertChoices, total=False):
+    """What may be said of a mixture of experts: as of any pattern, and ExpertChoices."""
+
+
+def _pattern(
+    kind: str,
     size: str,
+    choices: Choices,
     *,
     ranks: Ranks | None = None,
     name: str | None = None,
     start: str = "0 s",
     after: Iterable[str] = (),
     barrier: bool = False,
+    injection: float | None = None,
+    **experts: Unpack[ExpertChoices],
 ) -> Pattern:
+    """Return a pattern of text with units. Raises InputError."""
+    check_names(
+        experts, StatedOfExperts.__annotations__ if kind.startswith("moe") else Stated.__annotations__, kind
+    )
+    chosen = cast(Choices, {**choices, **experts})
+    return Pattern(
+        kind, parse_size(size), chosen, ranks, name, parse_time(start), tuple(after), barrier, injection
+    )
+
+
+def permutation(size: str, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends one message of `size`, and receives one: a random derangement.
 
     The choice depends on the seed and the name.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Pattern(
-        "permutation", parse_size(size), Choices(), ranks, name, parse_time(start), tuple(after), barrier
-    )
+    return _pattern("permutation", size, Choices(), **stated)
 
 
-def incast(
-    size: str,
-    *,
-    fan_in: int | None = None,
-    target: int = 0,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-) -> Pattern:
+def incast(size: str, *, fan_in: int | None = None, target: int = 0, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which `fan_in` ranks send one message of `size` each to one rank.
 
     fan_in: all others by default. target: position in `ranks`.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Pattern(
-        "incast",
-        parse_size(size),
-        Choices(fan_in=fan_in, target=target),
-        ranks,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _pattern("incast", size, Choices(fan_in=fan_in, target=target), **stated)
 
 
-def shift(
-    size: str,
-    *,
-    offset: int = 1,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-) -> Pattern:
+def shift(size: str, *, offset: int = 1, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends one message of `size` to the rank `offset` after it.
 
     The ranks count as a ring.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Pattern(
-        "shift",
-        parse_size(size),
-        Choices(offset=offset),
-        ranks,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _pattern("shift", size, Choices(offset=offset), **stated)
 
 
-def tornado(
-    size: str,
-    *,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-) -> Pattern:
+def tornado(size: str, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends one message of `size` almost half way around all ranks.
 
     That loads a ring in one direction only.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Pattern(
-        "tornado", parse_size(size), Choices(), ranks, name, parse_time(start), tuple(after), barrier
-    )
+    return _pattern("tornado", size, Choices(), **stated)
 
 
-def bit_reversal(
-    size: str,
-    *,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-) -> Pattern:
+def bit_reversal(size: str, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends `size` to the one whose number has its bits in reverse.
 
     The number of ranks is a power of two; a rank whose number reads the same stays silent.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Pattern(
-        "bit-reversal", parse_size(size), Choices(), ranks, name, parse_time(start), tuple(after), barrier
-    )
+    return _pattern("bit-reversal", size, Choices(), **stated)
 
 
-def ring_exchange(
-    size: str,
-    *,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-) -> Pattern:
+def ring_exchange(size: str, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends `size` to the next one and to the one before.
 
     The ranks count as a ring.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Pattern(
-        "ring-exchange", parse_size(size), Choices(), ranks, name, parse_time(start), tuple(after), barrier
-    )
+    return _pattern("ring-exchange", size, Choices(), **stated)
 
 
-def hotspot(
-    size: str,
-    *,
-    share: float | str = 0.5,
-    target: int = 0,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-) -> Pattern:
+def hotspot(size: str, *, share: float | str = 0.5, target: int = 0, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends `size`, a share of them to one rank, the others anywhere else.
 
     share: the probability that a rank is one of those. target: position in `ranks`.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Pattern(
-        "hotspot",
-        parse_size(size),
-        Choices(share=parse_share(share), target=target),
-        ranks,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _pattern("hotspot", size, Choices(share=parse_share(share), target=target), **stated)
 
 
 def traffic_matrix(
-    size: str,
-    *,
-    matrix: Sequence[Sequence[int]] | NDArray[Any],
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
+    size: str, *, matrix: Sequence[Sequence[int]] | NDArray[Any], **stated: Unpack[Stated]
 ) -> Pattern:
     """Return a pattern in which rank i sends rank j one message of matrix[i][j] times `size`.
 
     The diagonal is not sent.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
-    return Pattern(
-        "matrix",
-        parse_size(size),
-        Choices(matrix=matrix),
-        ranks,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _pattern("matrix", size, Choices(matrix=matrix), **stated)
 
 
-def moe_dispatch(
-    size: str,
-    *,
-    tokens: int,
-    top_k: int,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **choices: Unpack[ExpertChoices],
-) -> Pattern:
+def moe_dispatch(size: str, *, tokens: int, top_k: int, **stated: Unpack[StatedOfExperts]) -> Pattern:
     """Return the pattern of a mixture of experts in which each token, of `size`, goes to the experts it needs.
 
-    tokens: of each rank. top_k: experts of each token. choices: see ExpertChoices.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    tokens: of each rank. top_k: experts of each token. stated: see StatedOfExperts. Raises InputError.
     """
-    return Pattern(
-        "moe-dispatch",
-        parse_size(size),
-        cast(Choices, {"tokens": tokens, "top_k": top_k, **choices}),
-        ranks,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _pattern("moe-dispatch", size, Choices(tokens=tokens, top_k=top_k), **stated)
 
 
-def moe_combine(
-    size: str,
-    *,
-    tokens: int,
-    top_k: int,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
-    **choices: Unpack[ExpertChoices],
-) -> Pattern:
+def moe_combine(size: str, *, tokens: int, top_k: int, **stated: Unpack[StatedOfExperts]) -> Pattern:
     """Return the pattern of a mixture of experts in which each token, of `size`, goes back from its experts, summed up.
 
-    tokens: of each rank. top_k: experts of each token. choices: see ExpertChoices.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    tokens: of each rank. top_k: experts of each token. stated: see StatedOfExperts. Raises InputError.
     """
-    return Pattern(
-        "moe-combine",
-        parse_size(size),
-        cast(Choices, {"tokens": tokens, "top_k": top_k, **choices}),
-        ranks,
-        name,
-        parse_time(start),
-        tuple(after),
-        barrier,
-    )
+    return _pattern("moe-combine", size, Choices(tokens=tokens, top_k=top_k), **stated)
 
 
 def uniform(
@@ -298,20 +182,14 @@ def uniform(
     duration: str,
     sizes: str = "fixed",
     injection: str | None = None,
-    ranks: Ranks | None = None,
-    name: str | None = None,
-    start: str = "0 s",
-    after: Iterable[str] = (),
-    barrier: bool = False,
+    **stated: Unpack[Stated],
 ) -> Pattern:
     """Return a pattern in which each rank sends messages of `size` at random times to random others.
 
     load: share of injection, which is what the machine's ranks can send unless stated. duration: how long
     messages are released, at Poisson intervals. sizes: fixed, or exponential with the mean `size`.
-    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
+    stated: see Stated. Raises InputError.
     """
     choices = Choices(load=parse_share(load), duration=parse_time(duration), sizes=sizes)
     rate = None if injection is None else parse_bandwidth(injection)
-    return Pattern(
-        "uniform", parse_size(size), choices, ranks, name, parse_time(start), tuple(after), barrier, rate
-    )
+    return _pattern("uniform", size, choices, injection=rate, **stated)

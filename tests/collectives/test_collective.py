@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fabricsim as fs
 from fabricsim.collectives import (
     ALGORITHMS,
     DEFAULT_ALGORITHM,
@@ -251,3 +252,12 @@ def test_ring_all_reduce_is_a_schedule(ranks: object) -> None:
     (operation,) = schedule.operations
     assert operation.round_count == 2 * (4 - 1)
     assert schedule.digest == Schedule((all_reduce("1 GiB", algorithm="ring").on(4),)).digest
+
+
+def test_a_misspelt_argument_is_said_at_once() -> None:
+    with pytest.raises(InputError, match=r"'rank' is not an argument of all-reduce.*'ranks'"):
+        fs.all_reduce("1 MiB", rank=range(4))  # type: ignore[call-arg]
+    with pytest.raises(InputError, match="'skew' is not an argument of permutation"):
+        fs.permutation("1 MiB", skew=1.0)  # type: ignore[call-arg]
+    with pytest.raises(InputError, match=r"'skw' is not an argument of moe-dispatch.*'skew'"):
+        fs.moe_dispatch("7 KiB", tokens=128, top_k=8, skw=1.0)  # type: ignore[call-arg]
