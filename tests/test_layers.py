@@ -19,6 +19,7 @@ ROWS = [
         "data_folders",
         "progress",
         "random_streams",
+        "signatures",
         "validation",
     },
     {"topology", "model", "models", "fabric", "schedule", "result", "table"},

@@ -12,6 +12,7 @@ from fabricsim.collectives.options import Options, check_names
 from fabricsim.collectives.ranks import Ranks, bound_ranks
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import Operation, Schedule
+from fabricsim.signatures import takes
 from fabricsim.units import parse_size, parse_time
 
 
@@ -76,101 +77,112 @@ def _collective(
     )
 
 
+@takes(Stated)
 def all_reduce(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the all-reduce of `size`: every rank ends with the sum of all ranks' data.
 
     size: of the data, such as "256 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("all-reduce", size, **stated)
 
 
+@takes(Stated)
 def all_gather(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the all-gather of `size`: every rank ends with every rank's block.
 
     size: of all blocks together, such as "256 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("all-gather", size, **stated)
 
 
+@takes(Stated)
 def reduce_scatter(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the reduce-scatter of `size`: every rank ends with its block of the sum.
 
     size: of a rank's input, such as "256 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("reduce-scatter", size, **stated)
 
 
+@takes(Stated)
 def all_to_all(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the all-to-all of `size`: every rank sends each other one a block of its own.
 
     size: of a rank's blocks, such as "64 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("all-to-all", size, **stated)
 
 
+@takes(Stated)
 def broadcast(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the broadcast of `size`: every rank ends with the root's data.
 
     size: of the data, such as "256 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("broadcast", size, **stated)
 
 
+@takes(Stated)
 def all_to_all_v(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the all-to-all in which rank i sends rank j matrix[i][j] times `size`.
 
     size: of a unit of the matrix, such as "1 KiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("all-to-all-v", size, **stated)
 
 
+@takes(Stated)
 def reduce(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the reduce of `size`: the root ends with the sum of all ranks' data.
 
     size: of the data, such as "256 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("reduce", size, **stated)
 
 
+@takes(Stated)
 def scatter(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the scatter of `size`: every rank ends with its block of the root's data.
 
     size: of all blocks together, such as "256 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("scatter", size, **stated)
 
 
+@takes(Stated)
 def gather(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the gather of `size`: the root ends with every rank's block.
 
     size: of all blocks together, such as "256 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("gather", size, **stated)
 
 
+@takes(Stated)
 def send_recv(size: str, **stated: Unpack[Stated]) -> Collective:
     """Return the exchange in which every rank sends `size` to the next one and receives from the one before.
 
     size: of each message, such as "64 MiB".
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("send-recv", size, **stated)
 
 
+@takes(Stated)
 def wait_for_all(size: str = "16 B", **stated: Unpack[Stated]) -> Collective:
     """Return the barrier: no rank goes on before all have come.
 
     size: of each word of arrival.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `collective`, the start as text with a unit. Raises InputError.
     """
     return _collective("barrier", size, **stated)
 

@@ -12,6 +12,7 @@ from fabricsim.collectives.options import check_names
 from fabricsim.collectives.ranks import Ranks, bound_ranks
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import Operation
+from fabricsim.signatures import takes
 from fabricsim.traffic.binding import injection, pattern
 from fabricsim.traffic.draw import Choices, ExpertChoices
 from fabricsim.units import parse_bandwidth, parse_share, parse_size, parse_time
@@ -85,96 +86,109 @@ def _pattern(
     )
 
 
+@takes(Stated)
 def permutation(size: str, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends one message of `size`, and receives one: a random derangement.
 
     The choice depends on the seed and the name.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     return _pattern("permutation", size, Choices(), **stated)
 
 
+@takes(Stated)
 def incast(size: str, *, fan_in: int | None = None, target: int = 0, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which `fan_in` ranks send one message of `size` each to one rank.
 
     fan_in: all others by default. target: position in `ranks`.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     return _pattern("incast", size, Choices(fan_in=fan_in, target=target), **stated)
 
 
+@takes(Stated)
 def shift(size: str, *, offset: int = 1, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends one message of `size` to the rank `offset` after it.
 
     The ranks count as a ring.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     return _pattern("shift", size, Choices(offset=offset), **stated)
 
 
+@takes(Stated)
 def tornado(size: str, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends one message of `size` almost half way around all ranks.
 
     That loads a ring in one direction only.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     return _pattern("tornado", size, Choices(), **stated)
 
 
+@takes(Stated)
 def bit_reversal(size: str, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends `size` to the one whose number has its bits in reverse.
 
     The number of ranks is a power of two; a rank whose number reads the same stays silent.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     return _pattern("bit-reversal", size, Choices(), **stated)
 
 
+@takes(Stated)
 def ring_exchange(size: str, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends `size` to the next one and to the one before.
 
     The ranks count as a ring.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     return _pattern("ring-exchange", size, Choices(), **stated)
 
 
+@takes(Stated)
 def hotspot(size: str, *, share: float | str = 0.5, target: int = 0, **stated: Unpack[Stated]) -> Pattern:
     """Return a pattern in which each rank sends `size`, a share of them to one rank, the others anywhere else.
 
     share: the probability that a rank is one of those. target: position in `ranks`.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     return _pattern("hotspot", size, Choices(share=parse_share(share), target=target), **stated)
 
 
+@takes(Stated)
 def traffic_matrix(
     size: str, *, matrix: Sequence[Sequence[int]] | NDArray[Any], **stated: Unpack[Stated]
 ) -> Pattern:
     """Return a pattern in which rank i sends rank j one message of matrix[i][j] times `size`.
 
     The diagonal is not sent.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     return _pattern("matrix", size, Choices(matrix=matrix), **stated)
 
 
+@takes(StatedOfExperts)
 def moe_dispatch(size: str, *, tokens: int, top_k: int, **stated: Unpack[StatedOfExperts]) -> Pattern:
     """Return the pattern of a mixture of experts in which each token, of `size`, goes to the experts it needs.
 
-    tokens: of each rank. top_k: experts of each token. stated: see StatedOfExperts. Raises InputError.
+    tokens: of each rank. top_k: experts of each token. The other arguments are those of `pattern` and of
+    ExpertChoices, the start as text with a unit. Raises InputError.
     """
     return _pattern("moe-dispatch", size, Choices(tokens=tokens, top_k=top_k), **stated)
 
 
+@takes(StatedOfExperts)
 def moe_combine(size: str, *, tokens: int, top_k: int, **stated: Unpack[StatedOfExperts]) -> Pattern:
     """Return the pattern of a mixture of experts in which each token, of `size`, goes back from its experts, summed up.
 
-    tokens: of each rank. top_k: experts of each token. stated: see StatedOfExperts. Raises InputError.
+    tokens: of each rank. top_k: experts of each token. The other arguments are those of `pattern` and of
+    ExpertChoices, the start as text with a unit. Raises InputError.
     """
     return _pattern("moe-combine", size, Choices(tokens=tokens, top_k=top_k), **stated)
 
 
+@takes(Stated)
 def uniform(
     size: str,
     *,
@@ -188,7 +202,7 @@ def uniform(
 
     load: share of injection, which is what the machine's ranks can send unless stated. duration: how long
     messages are released, at Poisson intervals. sizes: fixed, or exponential with the mean `size`.
-    stated: see Stated. Raises InputError.
+    The other arguments are those of `pattern`, the start as text with a unit. Raises InputError.
     """
     choices = Choices(load=parse_share(load), duration=parse_time(duration), sizes=sizes)
     rate = None if injection is None else parse_bandwidth(injection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 from dataclasses import replace
 
@@ -261,3 +262,11 @@ def test_a_misspelt_argument_is_said_at_once() -> None:
         fs.permutation("1 MiB", skew=1.0)  # type: ignore[call-arg]
     with pytest.raises(InputError, match=r"'skw' is not an argument of moe-dispatch.*'skew'"):
         fs.moe_dispatch("7 KiB", tokens=128, top_k=8, skw=1.0)  # type: ignore[call-arg]
+
+
+def test_signatures_name_every_argument() -> None:
+    assert list(inspect.signature(fs.reduce).parameters)[:4] == ["size", "root", "chunks", "levels"]
+    assert {"algorithm", "ranks", "start", "after"} <= set(inspect.signature(fs.wait_for_all).parameters)
+    assert list(inspect.signature(fs.incast).parameters)[:3] == ["size", "fan_in", "target"]
+    for function in (fs.reduce, fs.incast, fs.moe_combine):
+        assert "stated" not in inspect.signature(function).parameters
