@@ -12,17 +12,20 @@ from fabricsim.traces.chakra import read_chakra
 from fabricsim.traces.connections import is_connections, read_connections
 from fabricsim.traces.goal import is_goal, read_goal
 from fabricsim.traces.groups import read_groups
+from fabricsim.traces.layers import is_layers, read_layers
 from fabricsim.traces.trace import Trace
 
 FORMATS: Final[Mapping[str, str]] = MappingProxyType({
     "chakra": "execution traces of PyTorch and ASTRA-sim, <prefix>.<rank>.et or .json",
     "goal": "GOAL schedules as text, of LogGOPSim and ATLAHS",
+    "layers": "layers of a training step as text, of ASTRA-sim 1 and SimAI",
     "htsim": "connection matrices of htsim, with triggers (.cm)",
 })  # fmt: skip
 """What can be read, and what it is."""
 
 _TEXTS: Final[tuple[tuple[Callable[[str], bool], Callable[[str, str], Trace]], ...]] = (
     (is_goal, read_goal),
+    (is_layers, read_layers),
     (is_connections, read_connections),
 )
 
