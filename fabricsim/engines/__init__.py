@@ -12,8 +12,10 @@ from typing import Final
 import numpy as np
 
 from fabricsim.engines.circles import deadlock_notes
+from fabricsim.engines.course import course_of
 from fabricsim.engines.flow import SOLVERS
 from fabricsim.engines.flow import flow as fluid
+from fabricsim.engines.flow.regained import recovery_metrics
 from fabricsim.engines.kernels.choice import choose, simulate_arrays
 from fabricsim.engines.latency import unmeasured
 from fabricsim.engines.packet import simulate_packets
@@ -22,13 +24,13 @@ from fabricsim.engines.stages import stages
 from fabricsim.engines.watch import Watch
 from fabricsim.errors import SimulationError
 from fabricsim.fabric import Fabric
-from fabricsim.failures import Failures
+from fabricsim.failures import NO_FAILURES, Failures
 from fabricsim.model import Model
 from fabricsim.result import Result
 from fabricsim.routing import Routes, Routing, carried_once, channel_busy_ps, lanes_of, path_ps, routes
 from fabricsim.schedule import Schedule, check_lanes
 from fabricsim.theory.bounds import ideal_time_ps
-from fabricsim.units import format_time
+from fabricsim.units import PS_PER_S, format_time
 
 Kernel = Callable[[Fabric, Schedule, Routes, Failures, Model, int, Watch | None, Routing], Record]
 
@@ -83,6 +85,7 @@ def packet(
     if len(failures):
         # where buffers are full, they drop packets too
         numbers |= stages(failures, record.end_ps, record.dropped if record.extras is None else None)
+        numbers |= _recovery(fabric, schedule, paths, failures, model, seed, routing, record)
     inputs = {
         "fabric": fabric.digest,
         "schedule": schedule.digest,
@@ -102,6 +105,19 @@ def packet(
         digest=run_digest(inputs, record),
         notes=(*_notes(failures, record), *circles, *unmeasured(schedule, record.release_ps)),
     )
+
+
+def _recovery(
+    fabric: Fabric, schedule: Schedule, paths: Routes, failures: Failures, model: Model, seed: int, routing: Routing,
+    record: Record,
+) -> dict[str, float]:  # fmt: skip
+    """Return the metrics of a recovery: what can be carried is known where paths are, and one path is one message's."""
+    if paths.adaptive or np.any(schedule.messages.meeting >= 0):
+        return {}
+    kernel, _ = kernel_for("auto", fabric, schedule, paths, NO_FAILURES, model)
+    healthy = PACKET_KERNELS[kernel](fabric, schedule, paths, NO_FAILURES, model, seed, None, routing)
+    course = course_of(fabric, schedule.messages, paths, failures, model, seed, routing, record)
+    return recovery_metrics(course, (healthy.end_ps - healthy.start_ps) / PS_PER_S)
 
 
 def packet_routes(fabric: Fabric, schedule: Schedule, routing: Routing, model: Model, seed: int) -> Routes:

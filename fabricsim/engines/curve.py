@@ -1,8 +1,9 @@
-"""Payload delivered over time, of packets and of fluids alike: a line through points, which only rises."""
+"""Payload delivered over time, of packets and of fluids alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,24 +21,41 @@ class Curve:
 
     def at(self, time_s: Floats) -> Floats:
         """Return what is delivered by these times [B]."""
-        if not len(self.time_s):
-            return np.zeros(len(time_s))
         by_then: Floats = np.interp(time_s, self.time_s, self.delivered)
         return by_then
 
 
-def curve_of_arrivals(time_s: Floats, size: Floats | IntArray, start_s: float) -> Curve:
-    """Return the curve of packets of `size` [B] that arrive at these times, ascending, from `start_s` on."""
-    last = np.append(time_s[1:] != time_s[:-1], True) if len(time_s) else np.zeros(0, np.bool_)
-    total = np.cumsum(size, dtype=np.float64)
-    return Curve(np.append(start_s, time_s[last]), np.append(0.0, total[last]))
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """(pieces,) what arrived of messages: evenly from begin_s to end_s [s], which are one time for a packet; size [B].
+
+    A piece of negative size takes back what did not arrive after all.
+    """
+
+    message: IntArray
+    begin_s: Floats
+    end_s: Floats
+    size: Floats
+
+    @cached_property
+    def curve(self) -> Curve:
+        """The payload of all messages that had arrived by each time."""
+        if np.array_equal(self.begin_s, self.end_s):
+            return _of_instants(self.end_s, self.size)
+        return _of_ramps(self.begin_s, self.end_s, self.size)
 
 
-def curve_of_ramps(begin_s: Floats, end_s: Floats, size: Floats) -> Curve:
-    """Return the curve of pieces that each arrive evenly from `begin_s` to `end_s`; a piece may take back what came."""
+def _of_instants(time_s: Floats, size: Floats) -> Curve:
+    order = np.argsort(time_s, kind="stable")
+    times, total = time_s[order], np.cumsum(size[order], dtype=np.float64)
+    last = np.append(times[1:] != times[:-1], True) if len(times) else np.zeros(0, np.bool_)
+    return Curve(np.append(0.0, times[last]), np.append(0.0, total[last]))
+
+
+def _of_ramps(begin_s: Floats, end_s: Floats, size: Floats) -> Curve:
     slope = size / np.maximum(end_s - begin_s, 1e-15)
     times, place = np.unique(np.concatenate([begin_s, end_s]), return_inverse=True)
     change = np.bincount(place.reshape(-1), np.concatenate([slope, -slope]), len(times))
-    rate = np.cumsum(change)[:-1]
-    delivered = np.concatenate([[0.0], np.cumsum(rate * np.diff(times))]) if len(times) else times
-    return Curve(times, np.maximum.accumulate(delivered))
+    risen = np.cumsum(change)[:-1] * np.diff(times)
+    delivered = np.maximum.accumulate(np.concatenate([[0.0], np.cumsum(risen)]))
+    return Curve(times, delivered)

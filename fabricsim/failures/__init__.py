@@ -18,9 +18,10 @@ from fabricsim.failures.parts import (
     PlaneDown,
 )
 from fabricsim.failures.response import REROUTES, Recovery
-from fabricsim.failures.timeline import Failures, compile_failures
+from fabricsim.failures.timeline import NO_FAILURES, Failures, compile_failures
 
 __all__ = [
+    "NO_FAILURES",
     "REROUTES",
     "Failure",
     "Failures",

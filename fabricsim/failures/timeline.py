@@ -110,6 +110,9 @@ class Failures:
         return state.hexdigest()
 
 
+NO_FAILURES: Final = Failures(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+
+
 def _changes(times: Iterable[int], states: Iterable[bool]) -> Iterator[tuple[int, bool]]:
     """Yield when a channel goes down (True) and comes up again; it is up at first."""
     down = False

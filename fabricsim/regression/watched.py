@@ -19,13 +19,14 @@ REL: Final = 0.01
 _DERIVED: Final = frozenset({
     "ideal_time_s", "efficiency", "asked_size_B", "algbw_Bps", "link_utilization_max",
     "link_utilization_mean", "cross_check_rel_error", "calibrated_least_s", "calibrated_most_s",
+    "recovery_window_s",
 })  # fmt: skip
 _LOWER: Final = frozenset({
     "completion_time_s", "latency_mean_s", "latency_p50_s", "latency_p99_s", "latency_max_s",
     "packet_latency_mean_s", "packet_latency_p50_s", "packet_latency_p99_s", "packet_latency_max_s",
     "bytes_dropped", "bytes_retransmitted", "detection_time_s", "reroute_time_s", "recovery_time_s", "delay_s",
     "bytes_lost_in_flight", "saturated", "step_time_s", "bubble_time_s", "exposed_time_s", "exposed_tp_s",
-    "calibrated_time_s",
+    "calibrated_time_s", "progress_time_s", "stalled_ranks",
     "exposed_cp_s", "exposed_ep_s", "exposed_pp_s", "exposed_dp_s", "alone_time_s", "slowdown", "slowdown_max",
     "slowdown_mean", "diameter_hops", "mean_hops", "switches",
     "links", "parts.price", "parts.price_per_npu", "parts.price_per_GBps", "parts.watts",

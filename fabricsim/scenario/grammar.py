@@ -54,10 +54,14 @@ class RecoveryPart(Part):
     )
     detect: Time = Field(0.0, description="how long a failure, or a repair, takes to be noticed")
     converge: Time = Field(0.0, description="recompute: how long new tables take from then on")
+    window: Time | None = Field(None, description="time over which goodput is taken, such as '20 us'")
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.95, description="recovered: this share of what the damaged fabric can carry, from then on"
+    )
 
     def value(self) -> Recovery:
         """Return what this section states. Raises InputError keyed by field."""
-        return Recovery(self.detect, self.reroute, self.converge)
+        return Recovery(self.detect, self.reroute, self.converge, self.window, self.share)
 
 
 class EntryPart(Part):

@@ -11,10 +11,12 @@ import fabricsim.engines.flow.classes as classes
 import fabricsim.engines.flow.listed as listed
 from fabricsim.engines.flow.by_lines import by_lines
 from fabricsim.engines.flow.by_lines import misfit as misfit_of_lines
+from fabricsim.engines.flow.capacity import Course
 from fabricsim.engines.flow.events import Run, Times
-from fabricsim.engines.flow.outcome import Outcome, metrics, operation_results, tables
+from fabricsim.engines.flow.outcome import Faulted, Outcome, metrics, operation_results, tables
 from fabricsim.engines.flow.phases import by_rounds, misfit
 from fabricsim.engines.flow.pool import Settings
+from fabricsim.engines.flow.regained import recovery_metrics
 from fabricsim.engines.flow.rerouting import ReroutedRun
 from fabricsim.engines.flow.solver import SOLVERS
 from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of
@@ -22,7 +24,7 @@ from fabricsim.engines.record import model_text
 from fabricsim.engines.stages import stages
 from fabricsim.errors import Fault, InputError, SimulationError, close_match
 from fabricsim.fabric import Fabric
-from fabricsim.failures import Failures
+from fabricsim.failures import NO_FAILURES, Failures
 from fabricsim.model import Model
 from fabricsim.result import Result, digest_of
 from fabricsim.routing import Routing
@@ -90,8 +92,12 @@ def flow(
         raise SimulationError(
             f"the run took {done}, less than the lower bound of {ideal}: this is a fault of fabricsim"
         )
-    if outcome.curve is not None:
-        numbers |= stages(failures, round(float(outcome.end.max()) * PS_PER_S), round(outcome.lost))
+    if outcome.faulted is not None:
+        lost, end_ps = round(outcome.faulted.lost), round(float(outcome.end.max()) * PS_PER_S)
+        numbers |= stages(failures, end_ps, lost)
+        healthy = _run(fabric, schedule, routing, NO_FAILURES, model, seed, settings)
+        course = _course(fabric, failures, model, routing, seed, outcome, outcome.faulted)
+        numbers |= recovery_metrics(course, healthy.span)
     inputs = {
         "fabric": fabric.digest, "schedule": schedule.digest, "model": model_text(model),
         "routing": routing.text, "failures": failures.digest, "seed": str(seed),
@@ -210,9 +216,7 @@ def _around(
     lined = not one_of_all and not misfit_of_lines(fabric, schedule, routing, model)
     if at_once > _least(schedule) and lined and not settings.quantum:
         return by_lines(fabric, schedule, model, settings, np.concatenate([2 * links, 2 * links + 1]))
-    none = np.zeros(0, np.int64)
-    rest = Failures(none, none, np.zeros(0))
-    outcome = _run(fabric.without(links), schedule, routing, rest, model, seed, settings)
+    outcome = _run(fabric.without(links), schedule, routing, NO_FAILURES, model, seed, settings)
     whole = np.delete(np.arange(fabric.link_count), links)[outcome.channels >> 1]
     return replace(outcome, channels=2 * whole + outcome.channels % 2)
 
@@ -242,12 +246,23 @@ def _outcome(schedule: Schedule, transfers: Transfers, times: Times, notes: tupl
 
 
 def _rerouted(schedule: Schedule, transfers: Transfers, run: ReroutedRun) -> Outcome:
-    """Return the outcome of a run over links that went down: where its flows went, and what arrived when."""
+    """Return the outcome of a run with failures: where its flows went, and what arrived when."""
     planned = _outcome(schedule, transfers, run.times())
-    channels, wire = run.rows.carried()
-    return replace(
-        planned, channels=channels, channel_wire=wire, curve=run.curve(), lost=run.lost, again=run.again
-    )
+    channels, wire = run.rows.carried(transfers.channel_wire)
+    found = Faulted(run.arrived(), run.lost, run.again, transfers)
+    return replace(planned, channels=channels, channel_wire=wire, faulted=found)
+
+
+def _course(
+    fabric: Fabric, failures: Failures, model: Model, routing: Routing, seed: int, outcome: Outcome,
+    found: Faulted,
+) -> Course:  # fmt: skip
+    flows = found.transfers
+    return Course(
+        fabric, failures, routing, seed, outcome.src, outcome.dst, outcome.size / flows.wire,
+        outcome.release + np.maximum(flows.arrived, 0.0), outcome.delivered, flows.flows, flows.channels,
+        found.arrived, float(outcome.start.min()), float(outcome.end.max()), model.mtu,
+    )  # fmt: skip
 
 
 def _rounds(schedule: Schedule, times: Times) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.curve import Curve
+from fabricsim.engines.curve import Pieces
+from fabricsim.engines.flow.transfers import Transfers
 from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, latency, named, payload_of
 from fabricsim.fabric import Fabric
 from fabricsim.result import OperationResult
@@ -20,6 +21,16 @@ IntArray = NDArray[np.int64]
 Floats = NDArray[np.float64]
 MAX_ROWS: Final = 1_000_000
 """Rows of a table; where there are more, rows that are alike in all but their ends are one, with a count."""
+
+
+@dataclass(frozen=True, eq=False)
+class Faulted:
+    """What arrived when of each message, the payload that failures lost, and that was sent again [B], and the flows."""
+
+    arrived: Pieces
+    lost: float
+    again: float
+    transfers: Transfers
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +65,8 @@ class Outcome:
     notes: tuple[str, ...] = ()
     channel_count: IntArray | None = None
     """(channels,) how many channels alike each stands for; None for itself alone."""
-    curve: Curve | None = None
-    """What was delivered over time, where links went down; None where messages arrive evenly."""
-    lost: float = 0.0
-    again: float = 0.0
-    """Payload that failures lost, and that was sent again [B]."""
+    faulted: Faulted | None = None
+    """What only a run with failures has to tell."""
 
     @property
     def alike(self) -> IntArray:
@@ -117,9 +125,10 @@ def metrics(fabric: Fabric, schedule: Schedule, outcome: Outcome) -> dict[str, f
 
 def _losses(outcome: Outcome) -> dict[str, float]:
     """Return what links that went down have lost; a fluid loses nothing otherwise."""
-    if outcome.curve is None:
+    found = outcome.faulted
+    if found is None:
         return {}
-    return {"bytes_dropped": round(outcome.lost), "bytes_retransmitted": round(outcome.again)}
+    return {"bytes_dropped": round(found.lost), "bytes_retransmitted": round(found.again)}
 
 
 def operation_results(schedule: Schedule, outcome: Outcome) -> tuple[OperationResult, ...]:
@@ -244,7 +253,7 @@ def _timeline(o: Outcome) -> Table:
     """Return delivered bytes over time."""
     start, end = float(o.start.min()), float(o.end.max())
     edges = start + (end - start) * np.arange(TIMELINE_BINS + 1) / TIMELINE_BINS
-    arrived = np.diff(_evenly(o, edges) if o.curve is None else o.curve.at(edges))
+    arrived = np.diff(_evenly(o, edges) if o.faulted is None else o.faulted.arrived.curve.at(edges))
     return Table({
         "time_s": edges[1:],
         "delivered_bytes": np.rint(arrived).astype(np.int64),

@@ -17,15 +17,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from fabricsim.engines.curve import Curve, curve_of_ramps
+from fabricsim.engines.curve import Pieces
 from fabricsim.engines.detours import Detours, cut_apart
 from fabricsim.engines.flow.events import Run
 from fabricsim.engines.flow.fill import Paths, idle_ps
 from fabricsim.engines.flow.pool import Settings
-from fabricsim.engines.flow.rewired import Floats, RewiredPool
+from fabricsim.engines.flow.rewired import RewiredPool
 from fabricsim.engines.flow.rows import Rows
 from fabricsim.engines.flow.transfers import Transfers
-from fabricsim.engines.flow.ways import Cut, Way, beyond, cut, joined, layered
+from fabricsim.engines.flow.ways import Cut, Way, beyond, cut, detour, joined, layered
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
 from fabricsim.model import Model
@@ -59,7 +59,7 @@ class ReroutedRun(Run):
         self.dead: set[int] = set()  # those that ways in force avoid
         self.down_since: dict[int, float] = {}
         self.detours = Detours(fabric, routing, seed, ())
-        self.rows = Rows(fabric, transfers)
+        self.rows = Rows(fabric, transfers.flows, transfers.channels)
         # of flows that differ from their transfer: the way in force, what of it is cut, what was left then
         self.ways: dict[int, Way] = {}
         self.cuts: dict[int, Cut] = {}
@@ -236,11 +236,7 @@ class ReroutedRun(Run):
     def _detour(self, node: int, transfer: int) -> Way | None:
         """Return the way of a message from a node on that avoids what is known to be down; None for none."""
         ends = int(self.messages.src[transfer]), int(self.messages.dst[transfer])
-        if self.routing.policy == "spray":
-            shares = self.detours.shares(node, ends[1])
-            return None if shares is None else Way(node, shares)
-        channels = self.detours.way(node, ends, transfer, 0)
-        return None if channels is None else Way(node, tuple((hop, c, 1.0) for hop, c in enumerate(channels)))
+        return detour(self.detours, self.routing, node, ends, transfer)
 
     def _rewire(self, changed: set[int], now: float) -> None:
         """Give flows the ways that are in force, as far as channels are up, and let go what need not wait any more."""
@@ -361,15 +357,11 @@ class ReroutedRun(Run):
 
     # -- what came of it ----------------------------------------------------------------------------
 
-    def arrived(self) -> tuple[IntArray, Floats, Floats, Floats]:
-        """Return (pieces,) the message of each, from when to when it arrives evenly [s], and its payload [B]."""
+    def arrived(self) -> Pieces:
+        """Return what arrived when of each message."""
         flows, begin, end, size = (np.concatenate(column) for column in zip(*self.pool.legs, strict=True))
         owners = np.concatenate([np.arange(len(self.transfers)), np.array(self.owner, np.int64)])
-        return owners[flows], begin, end, size * self.payload[owners[flows]]
-
-    def curve(self) -> Curve:
-        """Return the payload delivered over time."""
-        return curve_of_ramps(*self.arrived()[1:])
+        return Pieces(owners[flows], begin, end, size * self.payload[owners[flows]])
 
     def _held_up(self) -> list[str]:
         """Return where flows and parts of them wait in vain, and who is on each side where the fabric is cut apart."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.flow.solver import Flows
-from fabricsim.engines.flow.transfers import Transfers
 from fabricsim.fabric import Fabric
 
 IntArray = NDArray[np.int64]
@@ -23,11 +22,11 @@ class Rows:
     its bandwidth that is left of a channel, where it has ever changed.
     """
 
-    def __init__(self, fabric: Fabric, transfers: Transfers) -> None:
-        self.fabric, self.planned, self._planned_wire = fabric, transfers.flows, transfers.channel_wire
-        self.channels: list[int] = transfers.channels.tolist()
+    def __init__(self, fabric: Fabric, planned: Flows, channels: IntArray) -> None:
+        self.fabric, self.planned = fabric, planned
+        self.channels: list[int] = channels.tolist()
         self.link_of = np.full(fabric.channels, -1, np.int64)
-        self.link_of[transfers.channels] = np.arange(len(self.channels))
+        self.link_of[channels] = np.arange(len(self.channels))
         self.factor: dict[int, float] = {}
         self._own: dict[int, Mapping[int, float]] = {}
         self._moved: dict[int, float] = {}
@@ -85,9 +84,11 @@ class Rows:
                 capacity[self.link_of[channel]] *= factor
         return capacity
 
-    def carried(self) -> tuple[IntArray, Floats]:
-        """Return the channels that carried anything, ascending, and the wire bytes of each."""
-        wire = np.append(self._planned_wire, np.zeros(len(self.channels) - len(self._planned_wire)))
+    def carried(self, planned: Floats) -> tuple[IntArray, Floats]:
+        """Return the channels that carried anything, ascending, and the wire bytes of each; planned: by link."""
+        for channel in self._moved:
+            self._link(channel)
+        wire = np.append(planned, np.zeros(len(self.channels) - len(planned)))
         for channel, size in self._moved.items():
             wire[self._link(channel)] += size
         order = np.argsort(self.channels)

@@ -6,7 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from fabricsim.engines.detours import Detours
 from fabricsim.fabric import Fabric
+from fabricsim.routing import Routing
 
 Step = tuple[int, int, float]
 """The hop, counted from the start, a channel, and the share of the flow that crosses it."""
@@ -91,6 +93,15 @@ def beyond(fabric: Fabric, way: Way, channel: int) -> Way:
             held[hop + 1, int(fabric.channel_dst[crossed])] += flows
             steps.append((hop - first, crossed, flows))
     return Way(int(fabric.channel_src[channel]), tuple(steps))
+
+
+def detour(detours: Detours, routing: Routing, node: int, ends: tuple[int, int], message: int) -> Way | None:
+    """Return the way of a message from a node to the second of its ends, around what is dead; None for none."""
+    if routing.policy == "spray":
+        shares = detours.shares(node, ends[1])
+        return None if shares is None else Way(node, shares)
+    channels = detours.way(node, ends, message, 0)
+    return None if channels is None else Way(node, tuple((hop, c, 1.0) for hop, c in enumerate(channels)))
 
 
 def joined(start: int, left: Iterable[Step], detours: Iterable[tuple[Way, float, int]]) -> Way:
