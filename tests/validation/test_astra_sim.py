@@ -38,12 +38,23 @@ def test_ring_all_reduce_of_any_length(n: int) -> None:
     assert -1e-15 <= completion(result) + E - astra <= steps * NS
 
 
-@pytest.mark.parametrize("n", [8, 13, 64, 256])
+@pytest.mark.parametrize("n", [8, 13, 64, 256, pytest.param(1024, marks=pytest.mark.campaign)])
 @pytest.mark.parametrize(("kind", "steps"), [("all-to-all", 1), ("all-reduce", 2)])
 def test_direct_exchanges_on_full_meshes(kind: str, steps: int, n: int) -> None:
     model = fs.Model(mtu=2**14, endpoint=fs.Endpoint(send_overhead=E))
     size = f"{n * 2**14} B"
     result = run(shape("full-mesh", size=n), kind, "direct", size, model=model, engine="flow")
+    astra = (steps * (int(500 + 2**14 / 50) + 1) + 1) * NS
+    assert -1e-15 <= completion(result) + E - astra <= steps * NS
+
+
+@pytest.mark.parametrize("n", [8, 13, 64, 256, 1024])
+@pytest.mark.parametrize("kind", ["all-gather", "reduce-scatter"])
+def test_half_rings(kind: str, n: int) -> None:
+    """Its all-gather counts what each rank contributes as its size, so that both send one message of S/N a step."""
+    size, steps = n * 2**14, n - 1
+    model = fs.Model(mtu=2**14, endpoint=fs.Endpoint(send_overhead=E))
+    result = run(shape("ring", size=n), kind, "ring", f"{size} B", model=model, engine="flow")
     astra = (steps * (int(500 + 2**14 / 50) + 1) + 1) * NS
     assert -1e-15 <= completion(result) + E - astra <= steps * NS
 
