@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from fabricsim.collectives.levels import MESHED, levels_of
+from fabricsim.collectives.move import GRAIN
 from fabricsim.collectives.pipeline import PIECE
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
@@ -62,13 +63,25 @@ def chosen(kind: str, fabric: Fabric | None, ranks: IntArray, size: int) -> str:
     if fabric is None:
         right = "bind it to a fabric, or name an algorithm"
         raise InputError([Fault("auto looks at the machine, and there is none", right, ("algorithm",))])
-    levels, staged = reaches(fabric, ranks)
-    costs = {
-        name: cost(levels, float(size))
-        for name, cost in COSTS[kind].items()
-        if (name != "hierarchical" or staged) and (name != "direct" or len(ranks) <= DIRECT_UP_TO)
-    }
+    costs = considered(kind, fabric, ranks, size)
     return min(costs, key=lambda name: costs[name])
+
+
+def considered(kind: str, fabric: Fabric, ranks: IntArray, size: int) -> dict[str, float]:
+    """Return what each algorithm should take that auto picks from [s]: those that fit the machine and the size.
+
+    Stages take ranks in a grid of levels. Parts that go along all of them at once take links of each level's own, not
+    uplinks of a level within it, whose ports the two would share, and a grain for each part in every block.
+    """
+    levels, staged = reaches(fabric, ranks)
+    apart = all(not info.attached for info in fabric.about.levels if not info.beside)
+    fits = {
+        "hierarchical": staged,
+        "multi-dimensional": staged and apart and size // len(ranks) >= GRAIN * len(levels),
+        "direct": len(ranks) <= DIRECT_UP_TO,
+    }
+    known = {**COSTS[kind], **AT_ONCE.get(kind, {})}
+    return {name: cost(levels, float(size)) for name, cost in known.items() if fits.get(name, True)}
 
 
 def reaches(fabric: Fabric, ranks: IntArray) -> tuple[Reaches, bool]:
@@ -105,9 +118,12 @@ def _reach(fabric: Fabric, name: str, side: int, meshed: bool, below: Sequence[R
     if meshed:
         one = rate / (info.members - 1)
         return Reach(side, one, one, one, rate, alpha, meshed)
-    # on a ring of k a channel carries k/8 of what each member sends to all others (Dally and Towles, chapter 3)
+    # on a ring of k a channel carries k/8 of what each member sends to all others (Dally and Towles, chapter 3), and
+    # (k + 2)/8 where all that goes half way round, for even k, goes the same way
     far = min(1.0, 4 / side)
-    return Reach(side, rate / 2, rate / 2, far * rate / 2, far * rate, alpha)
+    one_way = fabric.policy == "minimal" and side % 2 == 0
+    even = min(1.0, 4 / (side + 2)) if one_way else far
+    return Reach(side, rate / 2, rate / 2, far * rate / 2, even * rate, alpha)
 
 
 def _ring_half(levels: Reaches, size: float) -> float:
@@ -127,6 +143,26 @@ def _stages(levels: Reaches, size: float) -> float:
         total += rounds * (x.alpha + size / x.side / x.neighbour)
         size /= x.side
     return total
+
+
+def _at_once(levels: Reaches, size: float) -> float:
+    """Return the stages of equal parts, each of which begins with another level: all levels are busy in every stage."""
+    total, count = 0.0, len(levels)
+    for stage in range(count):
+        took = []
+        for part in range(count):
+            way = [levels[(part + step) % count] for step in range(stage + 1)]
+            x = way[-1]
+            rounds = 1 if x.meshed and x.side <= MESHED else x.side - 1
+            took.append(rounds * (x.alpha + size / count / prod(y.side for y in way) / x.neighbour))
+        total += max(took)
+    return total
+
+
+def _exchanges_at_once(levels: Reaches, size: float) -> float:
+    """Return one exchange of each part for each level; a part is in the slowest of them in every stage."""
+    part = size / len(levels)
+    return len(levels) * max(x.alpha + part * (1 - 1 / x.side) / x.spread for x in levels)
 
 
 def _halving(levels: Reaches, size: float) -> float:
@@ -185,6 +221,14 @@ COSTS: Final[Mapping[str, Mapping[str, Cost]]] = MappingProxyType({
     "reduce": {"ring": _chain, "tree": _double_tree, "k-nomial": _tell},
 })  # fmt: skip
 """What the algorithms that auto chooses from should take; equal ones by their order here."""
+
+AT_ONCE: Final[Mapping[str, Mapping[str, Cost]]] = MappingProxyType({
+    "all-reduce": {"multi-dimensional": lambda x, s: 2 * _at_once(x, s)},
+    "all-gather": {"multi-dimensional": _at_once},
+    "reduce-scatter": {"multi-dimensional": _at_once},
+    "all-to-all": {"multi-dimensional": _exchanges_at_once},
+})  # fmt: skip
+"""What auto chooses from besides where one group of ranks has the machine to itself."""
 
 ONLY: Final[Mapping[str, str]] = MappingProxyType({
     "all-to-all-v": "direct", "scatter": "direct", "gather": "direct", "send-recv": "direct", "barrier": "bruck",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 import fabricsim as fs
 from fabricsim.collectives import Collective
-from fabricsim.collectives.choice import COSTS, ONLY
+from fabricsim.collectives.choice import COSTS, ONLY, considered
 from fabricsim.errors import InputError
 from fabricsim.topology import resolve
 
@@ -32,7 +33,8 @@ def test_auto_is_near_the_best(kind: str, machine: str, size: str) -> None:
         work = Collective(kind, fs.units.parse_size(size), algorithm)
         return fs.simulate(fabric, work, engine="flow").metrics["completion_time_s"]
 
-    times = {name: time(name) for name in COSTS[kind]}
+    known = considered(kind, fabric, np.arange(fabric.ranks), fs.units.parse_size(size))
+    times = {name: time(name) for name in known}
     picked = Collective(kind, fs.units.parse_size(size), "auto").on(fabric).algorithm
     assert times[picked] <= 1.5 * min(times.values()), times
 
@@ -46,6 +48,30 @@ def test_size_and_machine_decide() -> None:
     assert fs.broadcast("1 GiB", algorithm="auto").on(star).algorithm != "k-nomial"
     picked = {fs.all_reduce(size, algorithm="auto").on(large).algorithm for size in ("128 KiB", "1 GiB")}
     assert picked == {"halving-doubling", "hierarchical"}
+
+
+@pytest.mark.parametrize("size", [[4, 4], [4, 4, 4]])
+def test_a_torus_has_all_its_dimensions_busy(size: list[int]) -> None:
+    """With D dimensions of one kind parts along all of them at once take 1/D of the time of one by one."""
+    torus = resolve({"shape": "torus", "size": size, "link": LINK})
+    picked = fs.all_reduce("64 MiB", algorithm="auto").on(torus)
+    assert picked.algorithm == "multi-dimensional"
+    took = {
+        name: fs.simulate(torus, fs.all_reduce("64 MiB", algorithm=name), engine="flow").metrics[
+            "completion_time_s"
+        ]
+        for name in ("multi-dimensional", "hierarchical")
+    }
+    assert took["hierarchical"] / took["multi-dimensional"] == pytest.approx(len(size), rel=0.1)
+
+
+def test_parts_without_a_grain_for_each_dimension_are_not_considered() -> None:
+    torus, ranks = resolve({"shape": "torus", "size": [4, 4, 4], "link": LINK}), np.arange(64)
+    assert "multi-dimensional" not in considered("all-reduce", torus, ranks, 64 * 16 * 2)
+    assert "multi-dimensional" in considered("all-reduce", torus, ranks, 64 * 16 * 3)
+    star, tree = resolve(MACHINES["star"]), resolve(MACHINES["tree"])
+    for machine in (star, tree):  # one level; and two that share the ports of the ranks
+        assert "multi-dimensional" not in considered("all-reduce", machine, np.arange(8), 1 << 20)
 
 
 def test_auto_knows_every_collective_and_needs_a_machine() -> None:
