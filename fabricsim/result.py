@@ -46,6 +46,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "bytes_lost_in_flight": ("B", "payload bytes that failures lost, each loss counted"),
     "detection_time_s": ("s", "from the first time a link went down until that was known"),
     "reroute_time_s": ("s", "from the first time a link went down until other paths were in force"),
+    "fault_time_s": ("s", "when the first fault came"),
     "progress_time_s": ("s", "from the first fault until goodput rose again from its least"),
     "recovery_time_s": (
         "s",

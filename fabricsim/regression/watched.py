@@ -19,7 +19,7 @@ REL: Final = 0.01
 _DERIVED: Final = frozenset({
     "ideal_time_s", "efficiency", "asked_size_B", "algbw_Bps", "link_utilization_max",
     "link_utilization_mean", "cross_check_rel_error", "calibrated_least_s", "calibrated_most_s",
-    "recovery_window_s",
+    "recovery_window_s", "fault_time_s",
 })  # fmt: skip
 _LOWER: Final = frozenset({
     "completion_time_s", "latency_mean_s", "latency_p50_s", "latency_p99_s", "latency_max_s",

@@ -30,6 +30,14 @@ FIGURE_SIZE: Final = (6.4, 3.8)
 """Width and height of a figure, in inches."""
 
 
+_STAGES: Final = (
+    ("detection_time_s", "known after", COLOURS[1]),
+    ("reroute_time_s", "led around after", COLOURS[4]),
+    ("recovery_time_s", "recovered after", COLOURS[2]),
+)
+"""What ends each stage of a recovery, counted from the fault, in the order in which they follow."""
+
+
 def bandwidth(results: Result | Sequence[Result], ax: Axes | None = None) -> Axes:
     """Draw algbw and busbw [B/s] against message size [B] of every collective; one point is fine.
 
@@ -100,7 +108,7 @@ def utilization(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def throughput(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw the payload delivered per second [B/s] in each interval of the run."""
+    """Draw the payload delivered per second [B/s] in each interval of the run, with the stages of a recovery shaded."""
     found = series.throughputs(result)
     if found is None:
         raise UsageError("the result has no timeline to draw")
@@ -114,7 +122,32 @@ def throughput(result: Result, ax: Axes | None = None) -> Axes:
     ax.set_ylim(0, max(1.1 * float(shown.max()), 1e-9))
     ax.set_xlabel(time.label("time"))
     ax.set_ylabel(rate.label("throughput"))
+    if _shade_stages(ax, result, time):
+        legend(ax)
     return ax
+
+
+def recovery(result: Result, ax: Axes | None = None) -> Axes:
+    """Draw throughput over time through a failure: until it was known, led around, and made good."""
+    if "fault_time_s" not in result.metrics:
+        raise UsageError("no failure came before the end of the run: there is no recovery to draw")
+    return throughput(result, ax)
+
+
+def _shade_stages(ax: Axes, result: Result, time: Scale) -> bool:
+    """Shade the time from the first fault until each stage of its recovery; return whether there was one."""
+    fault = result.metrics.get("fault_time_s")
+    if fault is None:
+        return False
+    ax.axvline(time.of(fault), color=INK, lw=1, ls=(0, (4, 2)), label="fault")
+    begin = 0.0
+    for name, label, colour in _STAGES:
+        end = result.metrics.get(name, begin)
+        if end > begin:
+            span = time.of(fault + begin), time.of(fault + end)
+            ax.axvspan(*span, color=colour, alpha=0.18, lw=0, label=f"{label} {format_time(end)}")
+            begin = end
+    return True
 
 
 def _points(results: Result | Sequence[Result]) -> list[Result]:

@@ -42,6 +42,10 @@ class Plot:
         """Draw the payload rate [B/s] over time [s]."""
         return figures.throughput(self._result, ax or _notebook_axes())
 
+    def recovery(self, ax: Axes | None = None) -> Axes:
+        """Draw the payload rate [B/s] through a failure, with the stages of the recovery shaded."""
+        return figures.recovery(self._result, ax or _notebook_axes())
+
     def jobs(self, ax: Axes | None = None) -> Axes:
         """Draw when each job ran, and how long it takes alone [s]."""
         return draw_jobs(self._result, ax or _notebook_axes())

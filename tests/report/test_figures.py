@@ -6,6 +6,7 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+import fabricsim as fs
 from fabricsim.errors import UsageError
 from fabricsim.report import figures, gallery, series
 from fabricsim.report.images import png_bytes, svg_text
@@ -14,6 +15,7 @@ from fabricsim.report.plot import Plot
 from fabricsim.report.scales import bandwidth_scale, size_ticks, time_scale
 from fabricsim.result import JobResult, Result
 from fabricsim.table import Table
+from fabricsim.topology import resolve
 from fabricsim.units import parse_size
 from tests.report.factory import (
     HOSTILE,
@@ -300,3 +302,28 @@ def test_pyplot_is_not_needed() -> None:
         subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode
         == 0
     )
+
+
+def test_the_stages_of_a_recovery_are_shaded_where_they_lie() -> None:
+    link = {"bandwidth": "50 GB/s", "latency": "500 ns"}
+    result = fs.simulate(
+        resolve({"shape": "ring", "size": 4, "link": link}),
+        fs.all_reduce("2 MiB", algorithm="ring"),
+        failures=[fs.LinkDown("20 us", ("npu0", "npu1"))],
+        recovery=fs.Recovery("5 us", "recompute", "5 us"),
+        engine="flow",
+    )
+    ax = result.plot.recovery()
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[1:4] == ["fault", "known after 5 us", "led around after 10 us"]
+    spans = [patch.get_extents().x0 for patch in ax.patches if patch.get_label() in labels[2:4]]
+    assert len(spans) == 2
+    assert ax.transData.inverted().transform((spans[0], 0))[0] == pytest.approx(20)
+    assert ax.transData.inverted().transform((spans[1], 0))[0] == pytest.approx(25)
+
+
+def test_a_run_without_a_failure_has_no_recovery_to_draw() -> None:
+    result = fs.simulate(resolve({"shape": "ring", "size": 4, "link": {"bandwidth": "50 GB/s", "latency": "0 ns"}}),
+                         fs.all_reduce("2 MiB", algorithm="ring"))  # fmt: skip
+    with pytest.raises(UsageError, match="no failure came before the end"):
+        result.plot.recovery()

@@ -61,7 +61,7 @@ def recovery_metrics(course: Course, healthy_s: float) -> dict[str, float]:
     last = _recovered_at(goodput, course.fault_s + float(answer.detect) + float(answer.converge))
     recovered = last < len(goodput.time_s)
     stop = float(goodput.time_s[last]) if recovered else course.end_s
-    found |= {"recovered": float(recovered), "recovery_window_s": window}
+    found |= {"fault_time_s": course.fault_s, "recovered": float(recovered), "recovery_window_s": window}
     if recovered:
         found["recovery_time_s"] = stop - course.fault_s
     found |= _rates(course, goodput, last) | _stalled(course, window, stop)

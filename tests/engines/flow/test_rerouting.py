@@ -273,3 +273,4 @@ def test_packet_and_flow_agree_on_the_recovery_curve(name: str, answer: str) -> 
     assert flow["recovery_time_s"] == pytest.approx(packet["recovery_time_s"], rel=0.1)
     assert flow["delay_s"] == pytest.approx(packet["delay_s"], rel=0.1)
     assert flow["stalled_ranks"] == packet["stalled_ranks"]
+    assert flow["fault_time_s"] == packet["fault_time_s"] == pytest.approx(float(at.split()[0]) * 1e-6)
