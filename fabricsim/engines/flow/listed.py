@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.flow.fill import Paths, idle_ps
+from fabricsim.engines.flow.loops import fill_table
 from fabricsim.engines.flow.outcome import Outcome
 from fabricsim.engines.flow.pool import Settings
-from fabricsim.engines.flow.solver import TIE, TOLERANCE, Flows, levels_of, max_min_rates
+from fabricsim.engines.flow.solver import TIE, TOLERANCE, Flows, levels_of, max_min_rates, refuse_if_missing
 from fabricsim.engines.flow.transfers import message_wire, path_fixed_ps
+from fabricsim.engines.kernels.compiled import compiled
 from fabricsim.errors import SimulationError
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
@@ -153,9 +155,14 @@ def _count(paths: list[list[Column]], links: int) -> IntArray:
 def _levels(paths: list[list[Column]], capacity: Floats, flows: IntArray, solver: str) -> Floats:
     """Return (links,) the level at which each link has limited its flows [B/s], inf where it has limited none.
 
-    In each round every link is fixed that is the bottleneck of all of its flows that still grow, as in `solver`.
+    In each round every link is fixed that is the bottleneck of all of its flows that still grow, as in `solver`;
+    compiled code goes link by link, and looks at each flow twice.
     """
     found, top = np.full(len(capacity), np.inf), np.zeros(len(capacity))
+    if solver == "numba":
+        refuse_if_missing()
+        compiled(fill_table)(_table(paths, len(capacity) - 1), capacity.copy(), flows.copy(), found)
+        return found
     free, growing = capacity.copy(), flows.astype(np.float64)
     rest = paths
     while sum(len(columns[0]) for columns in rest) > TAIL:
@@ -171,14 +178,22 @@ def _levels(paths: list[list[Column]], capacity: Floats, flows: IntArray, solver
     return found
 
 
+def _table(paths: list[list[Column]], none: int) -> NDArray[np.int32]:
+    """Return (flows, hops) the links of each flow, `none` where it has fewer."""
+    flows, hops = sum(len(columns[0]) for columns in paths), max(map(len, paths))
+    table, first = np.full((flows, hops), none, np.int32), 0
+    for columns in paths:
+        last = first + len(columns[0])
+        for hop, column in enumerate(columns):
+            table[first:last, hop] = column
+        first = last
+    return table
+
+
 def _finish(rest: list[list[Column]], free: Floats, top: Floats, found: Floats, solver: str) -> None:
     """Find the levels of the last flows, in what the others have left; top: the highest rate of those on each link."""
-    hops = max(map(len, rest))
     none = len(free) - 1
-    wide = [
-        [*columns, *[np.full(len(columns[0]), none, np.int32)] * (hops - len(columns))] for columns in rest
-    ]
-    table = np.stack([np.concatenate(column) for column in zip(*wide, strict=True)], axis=1)
+    table = _table(rest, none)
     there = table != none
     starts = np.concatenate([[0], np.cumsum(there.sum(axis=1))])
     links = table[there].astype(np.int64)

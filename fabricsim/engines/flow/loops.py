@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import Any
 
 import numpy as np
@@ -101,3 +102,44 @@ def levels(capacity: Any, starts: Any, links: Any, weights: Any, active: Any, ra
             if rate[flow] >= most[links[entry]] * (1 - 1e-9):
                 left[links[entry]] += 1
     return used, most, left
+
+
+def fill_table(table: Any, free: Any, growing: Any, level: Any) -> None:
+    """Set the level [B/s] of each link that limits flows of single paths, which all grow at once.
+
+    table: (flows, hops) the links of each flow, the last of all links where it has fewer. free: (links,) [B/s], which
+    is used up. growing: (links,) how many flows cross each, which becomes none.
+    """
+    flows, hops = table.shape
+    none = len(free) - 1
+    bounds = np.zeros(len(free) + 1, np.int64)
+    for link in range(none):
+        bounds[link + 1] = bounds[link] + growing[link]
+    on_link, place = np.empty(bounds[none], np.int32), bounds[:-1].copy()
+    for flow in range(flows):
+        for hop in range(hops):
+            link = table[flow, hop]
+            if link != none:
+                on_link[place[link]] = flow
+                place[link] += 1
+    grows = np.ones(flows, np.bool_)
+    heap = [(free[link] / growing[link], link) for link in range(none) if growing[link]]
+    heapq.heapify(heap)
+    while len(heap):
+        key, link = heapq.heappop(heap)
+        if not growing[link]:
+            continue
+        now = max(free[link] / growing[link], 0.0)
+        if now > key * (1 + 1e-12) and len(heap) and now > heap[0][0]:
+            heapq.heappush(heap, (now, link))
+            continue
+        level[link] = now
+        for item in range(bounds[link], bounds[link + 1]):
+            flow = on_link[item]
+            if grows[flow]:
+                grows[flow] = False
+                for hop in range(hops):
+                    other = table[flow, hop]
+                    if other != none:
+                        free[other] -= now
+                        growing[other] -= 1

@@ -170,12 +170,16 @@ def rates_of(capacity: Floats, flows: Flows, active: IntArray, solver: str) -> F
     """Return (active,) the rates of some flows while all others rest; compiled code picks them out by itself."""
     if solver != "numba":
         return max_min_rates(capacity, flows.some(active), solver)
-    if not installed():
-        raise InputError(
-            "the numba kernel needs Numba, which is not installed", "pip install fabricsim[fast]"
-        )
+    refuse_if_missing()
     rates: Floats = compiled(fill)(capacity, flows.starts, flows.links, flows.weights, active)
     return rates
+
+
+def refuse_if_missing() -> None:
+    """Raise InputError where Numba is asked for and not installed."""
+    if not installed():
+        what = "the numba kernel needs Numba, which is not installed"
+        raise InputError(what, "pip install fabricsim[fast]")
 
 
 def levels_of(

@@ -10,6 +10,7 @@ import pytest
 import fabricsim as fs
 from fabricsim.engines.flow import listed
 from fabricsim.engines.flow.listed import _verify
+from fabricsim.engines.kernels.compiled import installed
 from fabricsim.errors import SimulationError
 from fabricsim.fabric import Fabric
 from fabricsim.schedule import EveryPair, Operation
@@ -24,10 +25,13 @@ MACHINES: list[tuple[Fabric, str]] = [
 ]
 
 
-@pytest.mark.parametrize("tail", [0, 1 << 18], ids=["rounds", "solver"])
+WAYS = [(0, "numpy"), (1 << 18, "numpy"), *([(0, "numba")] if installed() else [])]
+
+
+@pytest.mark.parametrize(("tail", "kernel"), WAYS, ids=["rounds", "solver", "compiled"][: len(WAYS)])
 @pytest.mark.parametrize(("fabric", "policy"), MACHINES, ids=lambda v: v if isinstance(v, str) else v.name)
 def test_columns_equal_flow_by_flow(
-    fabric: Fabric, policy: str, tail: int, monkeypatch: pytest.MonkeyPatch
+    fabric: Fabric, policy: str, tail: int, kernel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ranks, block = np.arange(fabric.ranks), 65_536
     total = block * fabric.ranks
@@ -37,7 +41,7 @@ def test_columns_equal_flow_by_flow(
     monkeypatch.setattr(listed, "LEAST_FLOWS", 0)
     monkeypatch.setattr(listed, "TAIL", tail)
     monkeypatch.setattr(listed, "BLOCK", 1000)
-    together = fs.simulate(fabric, work, **settings)
+    together = fs.simulate(fabric, work, kernel=kernel, **settings)
     assert any("listed one by one" in note for note in together.notes)
     for name, value in one_by_one.metrics.items():
         assert together.metrics[name] == pytest.approx(value, rel=1e-9), name
