@@ -52,8 +52,7 @@ class FeedbackKernel(Kernel):
         self.newest = [-1] * len(self.packets)
         self.rooms = Rooms(model.open_meetings)
         self.sums = model.open_sums if model.open_sums is not None else max(self.packets, default=0)
-        self.lossy = model.buffer is not None and model.flow_control != "credits"
-        self.answers = self.lossy or model.sender.kind in ("window", "dctcp")
+        self.answers = model.may_drop or model.sender.kind in ("window", "dctcp")
         self.dropped_packets = self.duplicates = self.discarded = self.reordered = 0
 
     # -- set-up -------------------------------------------------------------------------------------
@@ -118,7 +117,7 @@ class FeedbackKernel(Kernel):
             self.pulls_left[message] = self.packets[message] - (model.sender.window or 0) // model.mtu
 
     def _recovery(self, message: int) -> Recovery:
-        if not self.lossy:
+        if not self.model.may_drop:
             return Recovery()
         ends = Ends(
             self._timer, partial(self._again, message), partial(self._back_to, message),

@@ -134,6 +134,12 @@ class Model:
         return max(0, self.pause_at - 2 * self.full_wire) if self.resume is None else self.resume
 
     @property
+    def may_drop(self) -> bool:
+        """Whether a buffer may have no room for a packet: without flow control, or with a headroom that is stated."""
+        stated = self.flow_control == "pfc" and self.headroom is not None
+        return self.buffer is not None and (self.flow_control == "none" or stated)
+
+    @property
     def open_sums(self) -> int | None:
         """How many packets of a meeting may be on their way to a sum at once; None for any number."""
         return None if self.meeting_buffer is None else self.meeting_buffer // self.full_wire

@@ -22,6 +22,7 @@ from fabricsim.schedule import Operation, Schedule
 from tests.engines.lab import fabric_of, messages, simulate, star
 from tests.engines.naive import random_fabric
 from tests.engines.naive_feedback import Naive
+from tests.validation.lab import within
 
 TX = 81_920
 LATENCY = 500_000
@@ -149,6 +150,16 @@ def test_a_drop_is_sent_again_after_the_timeout() -> None:
     assert record.delivered_ps[0] == 4 * TX + 2 * LATENCY
     assert record.retransmitted == record.dropped == 4096
     assert record.extras.duplicates == record.extras.discarded == 0
+
+
+def test_nothing_is_sent_again_where_nothing_can_be_lost() -> None:
+    """PFC with the headroom that loses nothing: packets that pauses hold up for long are not given up."""
+    model = Model(buffer=16_384, flow_control="pfc", sender=Sender(timeout=1e-6))
+    record = simulate(star(5), messages(*[(rank, 4, 2**17) for rank in range(4)]), model=model)
+    assert record.extras is not None
+    assert record.extras.channel_pauses.sum() > 0
+    assert (record.retransmitted, record.extras.duplicates) == (0, 0)
+    assert record.delivered_ps.max() == within(128 * TX + 2 * LATENCY + TX, 2e-2)
 
 
 def test_a_deadlock_ends_with_the_circle_of_buffers() -> None:

@@ -59,5 +59,12 @@ def test_input_queues(n: int, slots: int) -> None:
     assert throughput(n, slots, "input", 1) == within(expected, 1e-2)
 
 
+@pytest.mark.campaign
+@pytest.mark.parametrize("n", [3, 5, 6, 7, 12])
+def test_input_queues_of_sizes_between(n: int) -> None:
+    slots = 36_000 // n
+    assert throughput(n, slots, "input", 1) == within(first_cells(n, 3 * slots, 2), 1e-2)
+
+
 def test_output_queues() -> None:
     assert throughput(4, 8_000, "output", 1) == within(1.0, 1e-2)
