@@ -16,6 +16,7 @@ from fabricsim.fabric import Fabric
 from fabricsim.result import Result
 from fabricsim.scenario import Scenario
 from fabricsim.scenario.grammar import CollectiveEntry
+from fabricsim.scenario.serving import ServeEntry
 from fabricsim.topology.loader import stated_parameters
 
 LEAST_SIZES: Final = 3
@@ -75,8 +76,8 @@ def cuts(scenario: Scenario, fabric: Fabric) -> list[tuple[int, Scenario]]:
     """Return ranks and scenario of each cut, ascending; raises InputError, saying why, if there are not enough."""
     if scenario.parts.jobs:
         raise InputError("jobs have places of their own, and a cut has others")
-    named = [entry for entry in scenario.parts.workload if entry.ranks.spans is not None]
-    if named:
+    entries = scenario.parts.workload
+    if any(isinstance(entry, ServeEntry) or entry.ranks.spans is not None for entry in entries):
         raise InputError("the workload names ranks, and a cut has others")
     policy = scenario.routing(fabric).policy
     found: dict[int, Scenario] = {}

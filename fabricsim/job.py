@@ -9,6 +9,7 @@ from fabricsim.failures import Failures
 from fabricsim.model import Model
 from fabricsim.routing import Routing
 from fabricsim.schedule import Schedule
+from fabricsim.serving import Serving
 from fabricsim.training import Training
 
 
@@ -32,3 +33,5 @@ class Job:
     """Of the flow engine: the least time between two solutions [s], and whether each one is checked."""
     training: Training | None = None
     """The step whose exchanges the schedule has, where it is one."""
+    serving: Serving | None = None
+    """The served model whose exchanges it has, where it is one."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "fabricsim.result/1"
 METADATA: Final = "csv-metadata.json"
-TABLES: Final = ("flows", "links", "rounds", "timeline", "path", "passes", "exposed")
+TABLES: Final = ("flows", "links", "rounds", "timeline", "path", "passes", "exposed", "layers")
 
 METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "completion_time_s": ("s", "last delivery minus first start"),
@@ -123,6 +123,24 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "slowdown": ("x", "time of a job, or of its operation, beside the others over its time alone"),
     "slowdown_max": ("x", "slowdown of the job that is slowed down most"),
     "slowdown_mean": ("x", "mean slowdown of all jobs"),
+    "first_token_time_s": ("s", "served model: a prompt read, its cache moved, and one pass that writes"),
+    "token_time_s": ("s", "served model: one pass that writes a token for each sequence"),
+    "prefill_time_s": ("s", "served model: one pass that reads prompts"),
+    "cache_transfer_s": (
+        "s",
+        "served model: what prompts leave in the cache, moved between the pools all at once",
+    ),
+    "cache_sent_B": ("B", "served model: what one prompt leaves in the cache"),
+    "served_rate": ("", "served model: tokens written in a second by all ranks that write"),
+    "pass_time_s": ("s", "one pass of a phase through all layers"),
+    "layer_p50_s": ("s", "median time of a layer with experts, over those simulated"),
+    "layer_p90_s": ("s", "90th percentile of these"),
+    "layer_p99_s": ("s", "99th percentile of these"),
+    "layer_max_s": ("s", "largest of these"),
+    "layer_compute_s": ("s", "what such a layer computes, its experts evenly loaded"),
+    "dispatch_mean_s": ("s", "mean time that tokens take to their experts, what kernels add included"),
+    "combine_mean_s": ("s", "mean time that they take back"),
+    "memory_used_B": ("B", "weights and cache of a rank"),
     "calibrated_time_s": ("s", "fixed cost, and the wire's time over its efficiency, by one measured row"),
     "calibrated_least_s": (
         "s",
@@ -193,6 +211,14 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "way": ("", "forward or backward"),
         "start_s": ("s", "when the pass begins"),
         "end_s": ("s", "when it ends"),
+    },
+    "layers": {
+        "phase": ("", "prefill or decode"),
+        "layer": ("", "layer with experts that was simulated, from 0"),
+        "dispatch_s": ("s", "tokens to their experts, what kernels add included"),
+        "combine_s": ("s", "and back"),
+        "compute_s": ("s", "what the layer computes"),
+        "latency_s": ("s", "the layer, less what runs beside computation"),
     },
     "exposed": {
         "operation": ("", "name of the workload entry"),

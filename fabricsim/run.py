@@ -39,6 +39,7 @@ from fabricsim.result import Result, digest_of
 from fabricsim.routing import Routes, Routing, default_routing, relaying
 from fabricsim.scenario import Scenario
 from fabricsim.schedule import Messages, Operation, Schedule, Tenant
+from fabricsim.serving import with_serving
 from fabricsim.traffic import Pattern
 from fabricsim.training import with_step
 from fabricsim.units import parse_time
@@ -105,10 +106,10 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
     watch is told how far a packet run is. explain: whether the result also says what faster links would give, which
     takes a run for each, and its critical path however many messages there are.
     """
-    if explain and job.training is not None:
+    if explain and (job.training or job.serving):
+        what = "a training step, whose exposed times" if job.training else "a served model, whose layers"
         raise UsageError(
-            f"{job.name} is a training step, whose exposed times say what takes long; explain an exchange of it as a "
-            "collective of its own"
+            f"{job.name} is {what} say what takes long; explain an exchange of it as an operation of its own"
         )
     wall, cpu = time.perf_counter(), time.process_time()
     result = _simulated(job, watch)
@@ -127,6 +128,8 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
     result = replace(result, name=job.name, plan=planned, cost=cost, provenance=made)
     if job.training is not None:
         return with_step(result, job.training)
+    if job.serving is not None:
+        return with_serving(result, job.serving)
     if explain or result.metrics["messages"] + result.metrics.get("packets", 0) <= MOST_MESSAGES:
         result = explained(job, result, _paths(job) if job.engine == "packet" else None)
     _paths.cache_clear()

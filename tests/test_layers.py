@@ -23,7 +23,7 @@ ROWS = [
         "validation",
     },
     {"topology", "model", "models", "fabric", "schedule", "result", "table"},
-    {"collectives", "traffic", "traces", "training", "routing", "failures", "expectations"},
+    {"collectives", "traffic", "traces", "training", "serving", "routing", "failures", "expectations"},
     {"theory", "engines", "reliability"},
     {"scenario"},
     {

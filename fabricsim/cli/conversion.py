@@ -199,8 +199,10 @@ def _messages(scenario: Scenario) -> tuple[pd.DataFrame, Mapping[str, tuple[str,
         what = f"the scenario is a sweep of {len(points)} points"
         raise InputError(what, "write its messages from a file without sweep:")
     fabric = points[0].fabric()
-    if points[0].training(fabric, points[0].failures(fabric)):
-        raise InputError("a training step is put together from exchanges, not from one list of messages")
+    bound = points[0].bind(fabric)
+    if bound.training or bound.serving:
+        what = "a training step" if bound.training else "a served model"
+        raise InputError(f"{what} is put together from exchanges, not from one list of messages")
     return messages_frame(points[0].schedule(fabric))
 
 

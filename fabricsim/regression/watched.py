@@ -27,13 +27,15 @@ _LOWER: Final = frozenset({
     "bytes_dropped", "bytes_retransmitted", "detection_time_s", "reroute_time_s", "recovery_time_s", "delay_s",
     "bytes_lost_in_flight", "saturated", "step_time_s", "bubble_time_s", "exposed_time_s", "exposed_tp_s",
     "calibrated_time_s", "progress_time_s", "stalled_ranks",
+    "first_token_time_s", "token_time_s", "prefill_time_s", "cache_transfer_s", "pass_time_s",
+    "layer_p50_s", "layer_p90_s", "layer_p99_s", "layer_max_s", "dispatch_mean_s", "combine_mean_s", "memory_used_B",
     "exposed_cp_s", "exposed_ep_s", "exposed_pp_s", "exposed_dp_s", "alone_time_s", "slowdown", "slowdown_max",
     "slowdown_mean", "diameter_hops", "mean_hops", "switches",
     "links", "parts.price", "parts.price_per_npu", "parts.price_per_GBps", "parts.watts",
 })  # fmt: skip
 _HIGHER: Final = frozenset({
     "busbw_Bps", "throughput_before_Bps", "throughput_dip_Bps", "throughput_after_Bps",
-    "capacity_after_over_before", "recovered", "mfu", "communication_factor", "token_rate", "npus",
+    "capacity_after_over_before", "recovered", "mfu", "communication_factor", "token_rate", "served_rate", "npus",
     "port_sum_Bps", "scale_up_injection_Bps", "scale_out_injection_Bps", "bisection_Bps", "all_to_all_bound_Bps",
     "parts.mtbf_s",
 })  # fmt: skip

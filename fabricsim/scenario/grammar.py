@@ -20,6 +20,7 @@ from fabricsim.scenario.jobs import PlacePart
 from fabricsim.scenario.kinds import FORMS, check_names
 from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
 from fabricsim.scenario.search import SearchPart
+from fabricsim.scenario.serving import ServeEntry
 from fabricsim.scenario.space import JSON_SCHEMA, Space, parse_space
 from fabricsim.scenario.training import TrainEntry
 from fabricsim.topology.grammar import Policy, RoutingOptions
@@ -204,7 +205,7 @@ class TraceEntry(EntryPart):
         return "trace"
 
 
-AnyEntry = CollectiveEntry | PatternEntry | MemoryEntry | TraceEntry | TrainEntry
+AnyEntry = CollectiveEntry | PatternEntry | MemoryEntry | TraceEntry | TrainEntry | ServeEntry
 
 _CLASSES: Final[Mapping[str, type[AnyEntry]]] = {
     "collective": CollectiveEntry,
@@ -212,6 +213,7 @@ _CLASSES: Final[Mapping[str, type[AnyEntry]]] = {
     "memory": MemoryEntry,
     "trace": TraceEntry,
     "train": TrainEntry,
+    "serve": ServeEntry,
 }
 
 
@@ -253,7 +255,7 @@ def _topology(value: object) -> object:
 
 
 Entry = Annotated[
-    CollectiveEntry | BarrierEntry | PatternEntry | MemoryEntry | TraceEntry | TrainEntry,
+    CollectiveEntry | BarrierEntry | PatternEntry | MemoryEntry | TraceEntry | TrainEntry | ServeEntry,
     BeforeValidator(checked(_entry)),
 ]
 
@@ -316,7 +318,7 @@ class ScenarioPart(Part):
 
 def entry_name(value: Mapping[str, Any]) -> str:
     """Return the name of a workload entry as written: its own, or else its collective's or pattern's."""
-    kind = next((form for form in ("trace", "train") if form in value), "")
+    kind = next((form for form in ("trace", "train", "serve") if form in value), "")
     return str(
         value.get("name") or value.get("collective") or value.get("pattern") or value.get("memory") or kind
     )

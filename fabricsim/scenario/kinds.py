@@ -17,6 +17,7 @@ FORMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "memory": MEMORY,
     "trace": {},
     "train": {},
+    "serve": {},
 }
 """The keys that say what an entry is, and the names each of them knows; traces are files, and models anybody's."""
 

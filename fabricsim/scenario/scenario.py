@@ -25,9 +25,11 @@ from fabricsim.scenario.calibrate import RowPart, check_row
 from fabricsim.scenario.grammar import CollectiveEntry, PatternEntry, ScenarioPart
 from fabricsim.scenario.paths import Override, applied, governing, overrides_of
 from fabricsim.scenario.points import axes_of, without_sweeps_of
+from fabricsim.scenario.serving import ServeEntry, serving
 from fabricsim.scenario.training import TrainEntry, training
 from fabricsim.scenario.workload import bind, check_workload, entry_keys, entry_names
 from fabricsim.schedule import Schedule, check_lanes
+from fabricsim.serving import Serving
 from fabricsim.topology import check_spec, resolve
 from fabricsim.training import Training
 from fabricsim.validation import Part, validate
@@ -44,6 +46,7 @@ class Bound(NamedTuple):
     routing: Routing
     failures: Failures
     training: Training | None = None
+    serving: Serving | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,13 +150,27 @@ class Scenario:
         entry = next(iter(self.parts.workload), None)
         if not isinstance(entry, TrainEntry):
             return None
-        with self._located("failures"):
-            if np.any(failures.time_ps > 0):
-                what = "the exchanges of a step are each run alone, so that no time within it has a meaning"
-                raise InputError(what, "write at: 0 s, without repair_after")
+        self._check_from_the_beginning(failures, "step")
         with self._located("workload", 0):
             lines = self.parts.engine != "packet" and self.routing(fabric).policy == "spray"
             return training(entry, fabric, copies=not len(failures), lines=lines)
+
+    def serving(self, fabric: Fabric, failures: Failures) -> Serving | None:
+        """Return the served model that the scenario is on `fabric`, None where it is something else."""
+        entry = next(iter(self.parts.workload), None)
+        if not isinstance(entry, ServeEntry):
+            return None
+        self._check_from_the_beginning(failures, "served model")
+        with self._located("workload", 0):
+            return serving(entry, fabric, self.seed)
+
+    def _check_from_the_beginning(self, failures: Failures, what: str) -> None:
+        with self._located("failures"):
+            if np.any(failures.time_ps > 0):
+                raise InputError(
+                    f"the exchanges of a {what} are each run alone, so that no time within it has a meaning",
+                    "write at: 0 s, without repair_after",
+                )
 
     def bind(self, fabric: Fabric) -> Bound:
         """Return all that the scenario comes down to on `fabric`; raises the faults of every part together."""
@@ -166,6 +183,7 @@ class Scenario:
         step = self.training(fabric, bound.failures)
         if step is not None:
             bound = bound._replace(schedule=step.schedule, training=step)
+        bound = bound._replace(serving=self.serving(fabric, bound.failures))
         with self._located(), _by_entry(self.parts):
             check_lanes(bound.schedule, bound.model.lanes)
         return bound

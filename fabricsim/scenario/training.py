@@ -67,7 +67,8 @@ class ParallelPart(Part):
     zero: Annotated[int, Field(ge=0, le=3)] = Field(0, description="what copies share, by ZeRO's stages")
 
 
-def _shape(value: object) -> ModelShape:
+def as_shape(value: object) -> ModelShape:
+    """Return the shape of a model by its name, or as a mapping states it. Raises InputError for anything else."""
     if isinstance(value, ModelShape):
         return value
     if isinstance(value, str):
@@ -81,7 +82,7 @@ class TrainEntry(Part):
     """workload: a training step."""
 
     train: Annotated[
-        Any, BeforeValidator(checked(_shape)), WithJsonSchema({"type": ["string", "object"]})
+        Any, BeforeValidator(checked(as_shape)), WithJsonSchema({"type": ["string", "object"]})
     ] = Field(description="a model that ships, or the shape of one")
     name: Name | None = Field(None, description="what expectations and results call it")
     ranks: Annotated[
@@ -129,7 +130,7 @@ def training(entry: TrainEntry, fabric: Fabric, *, copies: bool = True, lines: b
     with faults.at("parallel"):
         parallel = _parallel(entry.parallel, len(ranks))
     with faults.at():
-        peak = entry.peak or _peak(fabric, entry.type)
+        peak = entry.peak or peak_of(fabric, entry.type)
     for dimension in entry.algorithms:
         if dimension not in ("tp", "cp", "ep", "dp"):
             right = "write tp, cp, ep or dp"
@@ -165,7 +166,8 @@ def _parallel(part: ParallelPart, ranks: int) -> Parallel:
     return Parallel(part.tp, part.cp, part.pp, dp, part.ep, part.zero)
 
 
-def _peak(fabric: Fabric, number: str) -> int:
+def peak_of(fabric: Fabric, number: str) -> int:
+    """Return what a rank computes at its peak [1/s] with numbers of a type. Raises InputError keyed `type`."""
     known = dict(fabric.device(0).flops)
     if number in known:
         return known[number]

@@ -26,6 +26,7 @@ from fabricsim.scenario.grammar import (
 from fabricsim.scenario.jobs import check_place, places
 from fabricsim.scenario.kinds import check_names
 from fabricsim.scenario.ranks import Ranks
+from fabricsim.scenario.serving import ServeEntry, serving
 from fabricsim.scenario.training import TrainEntry, training
 from fabricsim.schedule import IntArray, Operation, Schedule, Tenant
 from fabricsim.schedule.cycles import shortest_cycle
@@ -34,7 +35,10 @@ from fabricsim.traffic import COMMAND, Loop, injection, memory, pattern, read_ma
 from fabricsim.units import format_time
 
 Entry = CollectiveEntry | PatternEntry | MemoryEntry | TraceEntry
-"""What is one operation; a training step is several."""
+"""What is one operation; a training step, or a model that is served, is several."""
+
+_WHOLE: Final = {"train": "a training step", "serve": "a model that is served"}
+"""What is put together from exchanges that are each run alone, and so is a scenario of its own."""
 
 _NOT_PASSED: Final = frozenset(
     {"name", "collective", "algorithm", "pattern", "size", "ranks", "lane", "warmup"}
@@ -95,9 +99,9 @@ def check_workload(parts: ScenarioPart) -> None:
             faults.add(what, "give each job its own name", ("jobs", index, "name"))
         seen |= names
         for position, entry in enumerate(job.workload):
-            if isinstance(entry, TrainEntry):
-                what = "a training step is a scenario of its own"
-                faults.add(what, "write it as workload:", ("jobs", index, "workload", position, "train"))
+            if isinstance(entry, TrainEntry | ServeEntry):
+                what = f"{_WHOLE[entry.kind]} is a scenario of its own"
+                faults.add(what, "write it as workload:", ("jobs", index, "workload", position, entry.kind))
     faults.raise_if_any()
 
 
@@ -124,9 +128,9 @@ def _check_entries(entries: Sequence[AnyEntry]) -> None:
                 )
         seen.add(name)
     for index, entry in enumerate(entries):
-        if isinstance(entry, TrainEntry) and len(entries) > 1:
-            what = "a training step is a scenario of its own"
-            faults.add(what, "take the other entries out", ("workload", index, "train"))
+        if isinstance(entry, TrainEntry | ServeEntry) and len(entries) > 1:
+            what = f"{_WHOLE[entry.kind]} is a scenario of its own"
+            faults.add(what, "take the other entries out", ("workload", index, entry.kind))
     faults.raise_if_any()
 
 
@@ -144,8 +148,8 @@ def _form(entry: AnyEntry) -> str:
         return "memory"
     if isinstance(entry, TraceEntry):
         return "trace"
-    if isinstance(entry, TrainEntry):
-        return "train"
+    if isinstance(entry, TrainEntry | ServeEntry):
+        return entry.kind
     return "collective" if isinstance(entry, CollectiveEntry) else "pattern"
 
 
@@ -161,6 +165,8 @@ def bind(parts: ScenarioPart, fabric: Fabric, base: Path) -> Schedule:
         with faults.at(*placed.key):
             if isinstance(placed.entry, TrainEntry):
                 return training(placed.entry, fabric).schedule
+            if isinstance(placed.entry, ServeEntry):
+                return serving(placed.entry, fabric, parts.seed).schedule
             operations.append(_finished(_operation(placed, placed.entry, fabric, parts.seed, base), placed))
     faults.raise_if_any()
     for placed, operation in zip(found, operations, strict=True):
@@ -232,7 +238,7 @@ def _operation(placed: _Placed, entry: Entry, fabric: Fabric, seed: int, base: P
 def _finished(operation: Operation, placed: _Placed) -> Operation:
     """Return an operation with its traffic class, after what its job means by `after`, and not before it arrives."""
     entry, job = placed.entry, placed.job
-    assert not isinstance(entry, TrainEntry)
+    assert not isinstance(entry, TrainEntry | ServeEntry)
     duration = getattr(entry, "duration", None)
     if duration is not None and entry.warmup >= duration:
         what = f"{format_time(entry.warmup)} leave nothing of a duration of {format_time(duration)}"
