@@ -117,6 +117,7 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
         "what exchanges, bubbles and passes done again leave of the kernels' share",
     ),
     "availability": ("1", "share of time in which the job runs, as stated"),
+    "step_ranks": ("", "ranks that train together"),
     "token_rate": ("", "tokens trained on in a second, availability included"),
     "model_flops": ("", "operations that a step of the model needs, without any done again"),
     "alone_time_s": ("s", "what a job takes with the machine to itself"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-_MARKS: Final = ("o", "s", "D", "^", "v", "P")
+MARKS: Final = ("o", "s", "D", "^", "v", "P")
 _MOST_CHANGES: Final = 16
 
 
@@ -29,9 +29,9 @@ def busbw_by_ranks(results: Sequence[Result], ax: Axes | None = None) -> Axes:
     curves = _by_ranks(results)
     ax = axes_for(ax, "Bus bandwidth by ranks", results)
     scale = bandwidth_scale(max(float(rate.max()) for _, rate in curves.values()))
-    for (name, (ranks, rate)), colour, mark in zip(curves.items(), COLOURS, _MARKS, strict=False):
+    for (name, (ranks, rate)), colour, mark in zip(curves.items(), COLOURS, MARKS, strict=False):
         ax.plot(ranks, scale.of(rate), f"{mark}-", color=colour, lw=1.8, ms=5, label=drawable(name, 32))
-    _ranks_axis(ax, np.concatenate([ranks for ranks, _ in curves.values()]))
+    ranks_axis(ax, np.concatenate([ranks for ranks, _ in curves.values()]))
     ax.set_ylim(0, 1.08 * ax.dataLim.y1)
     ax.set_ylabel(scale.label("bus bandwidth"))
     legend(ax)
@@ -48,13 +48,13 @@ def linearity(results: Sequence[Result], ax: Axes | None = None) -> Axes:
     every = np.concatenate([ranks for ranks, _ in curves.values()])
     ends = np.array([every.min(), every.max()], np.float64)
     ax.plot(ends, ends / ends[0], ":", color=MUTED, lw=1.5, label="in proportion")
-    for (name, (ranks, rate)), colour, mark in zip(curves.items(), COLOURS, _MARKS, strict=False):
+    for (name, (ranks, rate)), colour, mark in zip(curves.items(), COLOURS, MARKS, strict=False):
         whole = ranks * rate
         gain = whole / whole[0] * ranks[0] / ends[0]
         share = gain[-1] * ends[0] / ranks[-1]
         label = f"{drawable(name, 28)}, {share:.0%} at {ranks[-1]:,.0f}"
         ax.plot(ranks, gain, f"{mark}-", color=colour, lw=1.8, ms=5, label=label)
-    _ranks_axis(ax, every)
+    ranks_axis(ax, every)
     ax.set_yscale("log", base=2)
     ax.yaxis.set_major_formatter("{x:g}")
     ax.set_ylabel(f"ranks × busbw, over that of {ends[0]:,.0f} ranks [1]")
@@ -74,7 +74,7 @@ def percentiles(results: Sequence[Result], loads: Sequence[float], ax: Axes | No
     names = ("latency_p50_s", "latency_p99_s", "latency_max_s")
     time = time_scale(max(result.metrics["latency_max_s"] for result in results))
     x = 100 * np.array([loads[index] for index in order], np.float64)
-    for name, colour, mark in zip(names, COLOURS, _MARKS, strict=False):
+    for name, colour, mark in zip(names, COLOURS, MARKS, strict=False):
         y = np.array([results[index].metrics[name] for index in order], np.float64)
         ax.plot(x, time.of(y), f"{mark}-", color=colour, lw=1.8, ms=5, label=name.split("_")[1])
     ax.set_yscale("log")
@@ -178,7 +178,8 @@ def _by_ranks(results: Sequence[Result]) -> dict[str, tuple[NDArray[np.float64],
     }
 
 
-def _ranks_axis(ax: Axes, ranks: NDArray[np.float64]) -> None:
+def ranks_axis(ax: Axes, ranks: NDArray[np.float64]) -> None:
+    """Make the x axis of axes that of numbers of ranks, on a scale of powers of two."""
     ax.set_xscale("log", base=2)
     shown = np.unique(ranks)
     shown = shown[:: max(1, len(shown) // 9)]

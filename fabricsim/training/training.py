@@ -74,6 +74,7 @@ def metrics_of(outcome: Outcome) -> dict[str, float]:
         "kernel_efficiency": step.efficiency,
         "communication_factor": outcome.communication_factor,
         "availability": step.availability,
+        "step_ranks": float(step.parallel.ranks),
         "token_rate": step.tokens / outcome.step_time * step.availability,
         "model_flops": step.model_flops,
     }

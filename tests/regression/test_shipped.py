@@ -16,8 +16,8 @@ from fabricsim.scenario import load_scenario
 
 FOLDER = Path(__file__).parent.parent.parent / "scenarios"
 FILES = sorted(FOLDER.glob("*.yaml"))
-LONG = ("atlas960-supercluster-allreduce", "atlas960-supercluster-moe")
-"""A million NPUs each: half a minute and 5 GB."""
+LONG = ("atlas960-supercluster-allreduce", "atlas960-supercluster-moe", "server-stacking-vs-supernode")
+"""A million NPUs each: half a minute and 5 GB; the study has 24 points."""
 CASES = [
     pytest.param(path, marks=[pytest.mark.campaign] if path.stem in LONG else [], id=path.stem)
     for path in FILES
