@@ -90,7 +90,7 @@ class Failures:
             own = np.flatnonzero(self.channel == channel)
             changes = list(_changes(self.time_ps[own].tolist(), (self.factor[own] == 0).tolist()))
             down = False
-            ends = [time for time, _ in changes[1:]] + [None]
+            ends = [time for time, _ in changes[1:]] + [None] * bool(changes)  # none where it only slows down
             for (time, state), end in zip(changes, ends, strict=True):
                 due = time + self.detect_ps
                 if state != down and (end is None or due < end):

@@ -119,7 +119,7 @@ def _recovered_at(goodput: Goodput, answered_s: float) -> int:
 def _rates(course: Course, goodput: Goodput, last: int) -> dict[str, float]:
     """Return goodput before, at its least and after, and when it rose again; last: where it has recovered."""
     found = {} if goodput.before is None else {"throughput_before_Bps": goodput.before}
-    dip = float(goodput.rate[: last + 1].min())
+    dip = float(goodput.rate[: max(last, 1)].min())
     found["throughput_dip_Bps"] = dip
     if last:
         lost = (goodput.before or float(goodput.rate.max())) - dip

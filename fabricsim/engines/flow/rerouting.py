@@ -66,6 +66,7 @@ class ReroutedRun(Run):
         self.left_at: dict[int, float] = {}
         self.births: list[Way] = []
         self.owner: list[int] = []
+        self.least_late: list[float] = []
         self.more: list[float] = []
         self.stocks: dict[tuple[int, int], Stock] = {}
         self.ended = np.zeros(len(transfers), np.bool_)
@@ -191,7 +192,7 @@ class ReroutedRun(Run):
             self.rows.add(transfer, size, self._planned(transfer))
             self.parts[transfer] -= 1
         else:
-            self._add(transfer, size, self._original(transfer))
+            self._add(transfer, size, self._original(transfer), now)
 
     # -- ways ---------------------------------------------------------------------------------------
 
@@ -283,7 +284,8 @@ class ReroutedRun(Run):
                 path.append(channel)
                 node = int(self.fabric.channel_dst[channel])
         size = int(self.messages.size[transfer])
-        return self._late_on(tuple(path), tuple(shares[channel] for channel in path), size)
+        late = self._late_on(tuple(path), tuple(shares[channel] for channel in path), size)
+        return late if flow == transfer else max(late, self.least_late[flow - len(self.transfers)])
 
     def _late_on(self, path: tuple[int, ...], shares: tuple[float, ...], size: int) -> float:
         channels, weights = np.array(path, np.int64), np.array(shares)
@@ -330,14 +332,16 @@ class ReroutedRun(Run):
         if channel in self.down and self.reroute == "source":
             self._give(transfer, stock.size, now)
         else:
-            self._add(transfer, stock.size, way)
+            self._add(transfer, stock.size, way, now)
 
-    def _add(self, transfer: int, size: float, way: Way) -> None:
+    def _add(self, transfer: int, size: float, way: Way, now: float) -> None:
         """Start a flow of its own for a part of a transfer that is counted already."""
         flow = len(self.ended)
         self.ended = np.append(self.ended, False)
         self.births.append(way)
         self.owner.append(transfer)
+        # the first byte has come as far as it could since the message was released, and not further
+        self.least_late.append(float(self.transfers.arrived[transfer] - (now - self.release[transfer])))
         self.more.append(size)
         self.starting.append(np.array([flow]))
 

@@ -274,3 +274,35 @@ def test_packet_and_flow_agree_on_the_recovery_curve(name: str, answer: str) -> 
     assert flow["delay_s"] == pytest.approx(packet["delay_s"], rel=0.1)
     assert flow["stalled_ranks"] == packet["stalled_ranks"]
     assert flow["fault_time_s"] == packet["fault_time_s"] == pytest.approx(float(at.split()[0]) * 1e-6)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    seed=st.integers(0, 2**32), engine=st.sampled_from(["packet", "flow"]), answer=st.sampled_from(ANSWERS)
+)
+def test_the_stages_of_any_recovery_follow_each_other(seed: int, engine: str, answer: str) -> None:
+    """Links that slow down beside links that break, from time zero on or during the run."""
+    rng = np.random.default_rng(seed)
+    fabric = random_fabric(rng, zero_latency=False)
+    faults = []
+    for link in rng.integers(0, fabric.link_count, 3).tolist():
+        ends = tuple(fabric.node_name(int(end[link])) for end in (fabric.src, fabric.dst))
+        at, repair = float(rng.choice([0.0, rng.uniform(0, 4e-6)])), float(rng.uniform(1e-8, 3e-6))
+        faults.append(fs.LinkDegraded(at, ends, float(rng.choice([0.0, 0.3])), repair))
+    pairs = rng.integers(0, fabric.ranks, (6, 2))
+    rows = [(int(a), int(b), int(rng.integers(1, 100_000))) for a, b in pairs if a != b]
+    if not rows:
+        return
+    found = fs.simulate(
+        fabric, Schedule((messages(*rows),)), failures=faults, recovery=Recovery(1e-7, answer),
+        routing="minimal", engine=engine,
+    ).metrics  # fmt: skip
+    assert all(np.isfinite(value) for value in found.values())
+    end = found["completion_time_s"]
+    if "fault_time_s" not in found:
+        return  # it came after the end
+    assert found["fault_time_s"] < end
+    assert ("recovery_time_s" in found) == bool(found["recovered"])
+    assert found["throughput_dip_Bps"] >= 0
+    assert found["fault_time_s"] + found.get("recovery_time_s", 0.0) <= end * (1 + 1e-9)
+    assert found.get("capacity_after_over_before", 1.0) <= 2
