@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from fabricsim.regression import judge
     from fabricsim.result import Result, load_result
     from fabricsim.routing import Routing
-    from fabricsim.run import simulate
+    from fabricsim.run import simulate, survive
     from fabricsim.scenario import Scenario, load_scenario
     from fabricsim.schedule import Graph, Meetings, Operation, Round, Schedule
     from fabricsim.sweeps import sweep
@@ -113,7 +113,10 @@ _HOME = {
     "regression": ("judge",),
     "result": ("Result", "load_result"),
     "routing": ("Routing",),
-    "run": ("simulate",),  # `run` itself is a module of that name: load_scenario(…).run() runs a scenario
+    "run": (
+        "simulate",
+        "survive",
+    ),  # `run` itself is a module of that name: load_scenario(…).run() runs a scenario
     "scenario": ("Scenario", "load_scenario"),
     "schedule": ("Graph", "Meetings", "Operation", "Round", "Schedule"),
     "sweeps": ("sweep",),

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 SCHEMA: Final = "fabricsim.result/1"
 METADATA: Final = "csv-metadata.json"
-TABLES: Final = ("flows", "links", "rounds", "timeline", "path", "passes", "exposed", "layers")
+TABLES: Final = (
+    "flows", "links", "rounds", "timeline", "path", "passes", "exposed", "layers", "losses", "draws",
+)  # fmt: skip
 
 METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "completion_time_s": ("s", "last delivery minus first start"),
@@ -150,6 +152,14 @@ METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "calibrated_most_s": ("s", "the most that this row allows"),
     "fixed_time_s": ("s", "what each run takes beside its bytes, by that row or as stated"),
     "wire_efficiency": ("1", "share of the wire's rate that is reached, by that row or as stated"),
+    "n_minus_1_worst_over_healthy": ("1", "least share kept of what `survive` compares, with one part lost"),
+    "n_minus_1_mean_over_healthy": ("1", "share kept with one part lost, in the mean over all parts"),
+    "n_minus_1_ranks_cut_off": ("", "most ranks that one part cuts off from the others"),
+    "n_minus_1_parts": ("", "parts that were lost one by one, equal ones counted"),
+    "n_minus_1_parts_below": ("", "of them, those without which less is left than `survive.keep`"),
+    "n_minus_2_worst_over_healthy": ("1", "least share kept with two parts lost, of those drawn"),
+    "n_minus_2_mean_over_healthy": ("1", "share kept with two parts lost, in the mean of those drawn"),
+    "faults_survived": ("", "most parts lost at once up to which every draw keeps `survive.keep`"),
     "link_utilization_max": ("1", "largest share of the completion time that a channel was busy"),
     "link_utilization_mean": ("1", "mean busy share over channels that carried traffic"),
 }
@@ -226,6 +236,28 @@ COLUMNS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "dimension": ("", "parallel dimension"),
         "level": ("", "outermost level of the machine that its exchanges cross"),
         "exposed_s": ("s", "what they add to the step"),
+    },
+    "losses": {
+        "part": ("", "kind of part that is lost"),
+        "level": ("", "level of the topology that it belongs to"),
+        "record": ("", "its device, switch or link class"),
+        "example": ("", "the first of the class by name"),
+        "count": ("", "parts of the class, all alike"),
+        "simulated": (
+            "",
+            "how many of them were lost one by one; more than two where they were found to differ",
+        ),
+        "healthy": ("", "what is compared with nothing lost, in the unit of the metric"),
+        "value": ("", "the same with the part lost; not a number where the workload stops"),
+        "kept": ("", "share of performance that is left, the worst of those simulated; 0 where it stops"),
+        "kept_mean": ("", "the same in the mean of those simulated"),
+        "cut_off": ("", "ranks that are cut off, and leave the workload"),
+    },
+    "draws": {
+        "faults": ("", "parts lost at once"),
+        "kept": ("", "share of performance that is left; 0 where the workload stops"),
+        "cut_off": ("", "ranks that are cut off"),
+        "parts": ("", "the parts by name"),
     },
     "timeline": {
         "time_s": ("s", "end of the interval"),

@@ -40,6 +40,7 @@ from fabricsim.routing import Routes, Routing, default_routing, relaying
 from fabricsim.scenario import Scenario
 from fabricsim.schedule import Messages, Operation, Schedule, Tenant
 from fabricsim.serving import with_serving
+from fabricsim.survival import Question, Survival, survey, survived
 from fabricsim.traffic import Pattern
 from fabricsim.training import with_step
 from fabricsim.units import parse_time
@@ -149,6 +150,13 @@ def _simulated(job: Job, watch: Watch | None) -> Result:
     )
 
 
+def _measured(job: Job) -> Result:
+    """Run one job for its metrics alone."""
+    result = _simulated(_around_failures(job), None)
+    _paths.cache_clear()
+    return result if job.training is None else with_step(result, job.training)
+
+
 def _own_options(job: Job, watch: Watch | None) -> dict[str, Any]:
     """Return what only the job's engine takes."""
     if job.engine == "flow":
@@ -193,6 +201,8 @@ def run(
                 result = calibrated(result, point, partial(_on, engine=job.engine))
             if point.parts.cross_check and job.engine == "flow":
                 result = cross_checked(result, point, job.fabric, _on)
+            if point.parts.survive is not None:
+                result = _survived(result, point, job)
         except InputError as error:  # what only shows with the routes at hand
             raise scenario.document.locate(error) from None
         source = {
@@ -205,6 +215,31 @@ def run(
     if progress:
         progress(len(points), len(points))
     return results
+
+
+def _survived(result: Result, point: Scenario, job: Job) -> Result:
+    """Return a result with what losing parts of the machine leaves, and with what finding that out cost."""
+    assert point.parts.survive is not None
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = survived(result, point, job, Question(**vars(point.parts.survive)), _measured)
+    more = {"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}
+    spent = {name: found.cost[name] + seconds for name, seconds in more.items()}
+    return replace(found, cost={**found.cost, **spent, "peak_rss_bytes": peak_rss()})
+
+
+def survive(scenario: Scenario, **options: Any) -> Survival:
+    """Return what losing each part of a scenario's machine leaves of its workload's performance.
+
+    options: keys of `survive:` in place of those the scenario states, such as parts=["link", "switch"],
+    metric="ar.busbw", faults=[2, 4]. Raises InputError as a file would, and for a scenario with a sweep.
+    """
+    stated = scenario.data.get("survive")
+    point = scenario.replace(survive={**(stated if isinstance(stated, Mapping) else {}), **options})
+    if len(point.points()) > 1:
+        raise UsageError(f"{scenario.name} has a sweep; take one of its points()")
+    (one,) = point.points()
+    assert one.parts.survive is not None
+    return survey(one, job_of(one), Question(**vars(one.parts.survive)), _measured)
 
 
 def _on(scenario: Scenario, engine: str) -> Result:

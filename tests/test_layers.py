@@ -31,6 +31,7 @@ ROWS = [
         "job",
         "explanation",
         "interference",
+        "survival",
         "cross_check",
         "calibrated",
         "budget",

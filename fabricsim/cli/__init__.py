@@ -18,7 +18,7 @@ from fabricsim.cli.conversion import convert
 from fabricsim.cli.designs import search, sensitivity, solve
 from fabricsim.cli.explanations import explain
 from fabricsim.cli.lists import list_things, schema
-from fabricsim.cli.runs import report, run
+from fabricsim.cli.runs import report, run, survive
 from fabricsim.cli.sweeps import sweep
 from fabricsim.cli.topologies import diff, inspect
 from fabricsim.errors import FabricError
@@ -47,6 +47,7 @@ for _name, _command in (
     ("run", run),
     ("check", check),
     ("sweep", sweep),
+    ("survive", survive),
     ("explain", explain),
     ("sensitivity", sensitivity),
     ("solve", solve),

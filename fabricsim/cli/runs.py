@@ -49,6 +49,55 @@ def run(
     if dry_run:
         _print_plan(scenario, as_json=as_json)
         return
+    _run_and_judge(scenario, output, budget, verify=verify, as_json=as_json, force=force)
+
+
+def survive(
+    file: File,
+    parts: Annotated[
+        str | None,
+        typer.Option("--parts", metavar="KINDS", help="Such as link,switch,plane,npu, or levels."),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option("--metric", metavar="PATH", help="What is compared, such as ar.busbw.")
+    ] = None,
+    faults: Annotated[
+        str | None, typer.Option("--faults", metavar="NUMBERS", help="Parts lost at once, such as 2,4,8.")
+    ] = None,
+    output: Output = None,
+    settings: Set = None,
+    seed: Seed = None,
+    as_json: Json = False,
+    force: Force = False,
+) -> None:
+    """Lose every part of a scenario's machine, one of each class of equal ones; say which hurts most."""
+    from fabricsim.errors import UsageError
+
+    scenario = read_scenario(file, settings or [], seed, None, None)
+    stated: dict[str, Any] = {}
+    if parts:
+        stated["parts"] = [kind.strip() for kind in parts.split(",")]
+    if metric:
+        stated["metric"] = metric
+    if faults:
+        numbers = [number.strip() for number in faults.split(",")]
+        if not all(number.isdecimal() for number in numbers):
+            raise UsageError(f"{faults!r} are not numbers; write --faults 2,4,8")
+        stated["faults"] = [int(number) for number in numbers]
+    asked = {**(scenario.data.get("survive") or {}), **stated}
+    _run_and_judge(scenario.replace(survive=asked), output, None, as_json=as_json, force=force)
+
+
+def _run_and_judge(
+    scenario: Scenario,
+    output: Path | None,
+    budget: str | None,
+    *,
+    verify: bool = False,
+    as_json: bool,
+    force: bool,
+) -> None:
+    """Run a scenario, print what came out and how its expectations fared, and write a report into `output`."""
     from fabricsim.budget import parse_budget
     from fabricsim.regression import RunsBeside, judge
     from fabricsim.report.folder import check_folder, write_report

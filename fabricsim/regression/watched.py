@@ -20,6 +20,7 @@ _DERIVED: Final = frozenset({
     "ideal_time_s", "efficiency", "asked_size_B", "algbw_Bps", "link_utilization_max",
     "link_utilization_mean", "cross_check_rel_error", "calibrated_least_s", "calibrated_most_s",
     "recovery_window_s", "fault_time_s",
+    "n_minus_1_mean_over_healthy", "n_minus_2_mean_over_healthy",
 })  # fmt: skip
 _LOWER: Final = frozenset({
     "completion_time_s", "latency_mean_s", "latency_p50_s", "latency_p99_s", "latency_max_s",
@@ -31,11 +32,13 @@ _LOWER: Final = frozenset({
     "layer_p50_s", "layer_p90_s", "layer_p99_s", "layer_max_s", "dispatch_mean_s", "combine_mean_s", "memory_used_B",
     "exposed_cp_s", "exposed_ep_s", "exposed_pp_s", "exposed_dp_s", "alone_time_s", "slowdown", "slowdown_max",
     "slowdown_mean", "diameter_hops", "mean_hops", "switches",
+    "n_minus_1_ranks_cut_off", "n_minus_1_parts_below",
     "links", "parts.price", "parts.price_per_npu", "parts.price_per_GBps", "parts.watts",
 })  # fmt: skip
 _HIGHER: Final = frozenset({
     "busbw_Bps", "throughput_before_Bps", "throughput_dip_Bps", "throughput_after_Bps",
     "capacity_after_over_before", "recovered", "mfu", "communication_factor", "token_rate", "served_rate", "npus",
+    "n_minus_1_worst_over_healthy", "n_minus_2_worst_over_healthy", "faults_survived",
     "port_sum_Bps", "scale_up_injection_Bps", "scale_out_injection_Bps", "bisection_Bps", "all_to_all_bound_Bps",
     "parts.mtbf_s",
 })  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fabricsim.errors import UsageError
-from fabricsim.report import figures, inside
+from fabricsim.report import figures, inside, losses
 from fabricsim.report.images import png_bytes, svg_text
 from fabricsim.report.jobs import draw_jobs
 from fabricsim.result import Result
@@ -24,6 +24,8 @@ FIGURES: Final[Mapping[str, Callable[..., Axes]]] = {
     "throughput": figures.throughput,
     "rounds": inside.rounds,
     "jobs": draw_jobs,
+    "ranking": losses.ranking,
+    "survivability": losses.survivability,
 }
 """The figures by name; `bandwidth` takes a whole sweep, the others one result."""
 

@@ -13,6 +13,7 @@ from fabricsim.report.explanation_tables import explanation_tables
 from fabricsim.report.figures import COLOURS, GRID, INK, MUTED
 from fabricsim.report.gallery import draw_all
 from fabricsim.report.images import svg_text
+from fabricsim.report.losses import draws_table, losses_table
 from fabricsim.report.nccl import nccl_table
 from fabricsim.report.verdicts import Judged, headline, reason
 from fabricsim.result import Result
@@ -167,6 +168,7 @@ def _tables(points: Sequence[Result]) -> str:
         markup.table(tables.points_table(points)) if len(points) > 1 else "",
         f"<h3>As nccl-tests prints it</h3>{markup.block(nccl)}" if nccl else "",
         markup.table(tables.jobs_table(last)),
+        *(markup.table(table) for table in (losses_table(last), draws_table(last)) if table.rows),
         markup.table(tables.operations_table(last)),
         markup.table(tables.metrics_table(last)),
         markup.table(tables.levels_table(last)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from fabricsim.report import figures, inside, machines
+from fabricsim.report import figures, inside, losses, machines
 from fabricsim.report.jobs import draw_jobs
 from fabricsim.result import Result
 
@@ -57,6 +57,14 @@ class Plot:
     def planes(self, ax: Axes | None = None) -> Axes:
         """Draw the mean busy share of the channels of every level and plane."""
         return inside.planes(self._result, ax or _notebook_axes())
+
+    def ranking(self, ax: Axes | None = None) -> Axes:
+        """Draw which lost part hurts most."""
+        return losses.ranking(self._result, ax or _notebook_axes())
+
+    def survivability(self, ax: Axes | None = None) -> Axes:
+        """Draw what is kept against how many parts are lost at once."""
+        return losses.survivability(self._result, ax or _notebook_axes())
 
 
 class MachinePlot:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fabricsim.explanation import Explanation
 from fabricsim.report import inspection_tables, tables
 from fabricsim.report.explanation_tables import explanation_tables
+from fabricsim.report.losses import draws_table, losses_table
 from fabricsim.report.names import plain
 from fabricsim.report.nccl import nccl_table
 from fabricsim.report.verdicts import Judged, reason
@@ -93,7 +94,7 @@ def _print_one(console: Console, result: Result) -> None:
     print_table(console, tables.jobs_table(result))
     if len(result.operations) > 1:
         print_table(console, tables.operations_table(result, tables.HEADLINE))
-    print_table(console, tables.levels_table(result))
+    print_tables((tables.levels_table(result), losses_table(result), draws_table(result)), console)
 
 
 def _origin(result: Result) -> str:

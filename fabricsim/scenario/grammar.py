@@ -22,6 +22,7 @@ from fabricsim.scenario.ranks import MAX_RANKS, RIGHT, Ranks, parse_ranks
 from fabricsim.scenario.search import SearchPart
 from fabricsim.scenario.serving import ServeEntry
 from fabricsim.scenario.space import JSON_SCHEMA, Space, parse_space
+from fabricsim.scenario.survive import SurvivePart
 from fabricsim.scenario.training import TrainEntry
 from fabricsim.topology.grammar import Policy, RoutingOptions
 from fabricsim.validation import Flops, ListOf, Part, PositiveSize, Share, Time, checked, shown, validate
@@ -311,6 +312,7 @@ class ScenarioPart(Part):
     )
     failures: ListOf[Breakage] = ()
     recovery: RecoveryPart = RecoveryPart()
+    survive: SurvivePart | None = Field(None, description="every part lost, one of each class of equal ones")
     expect: dict[str, Any] = Field(default_factory=dict)
     sweep: Annotated[Space, PlainValidator(checked(parse_space)), WithJsonSchema(JSON_SCHEMA)] = Space()
     search: SearchPart | None = Field(None, description="designs to try, see `fabricsim search`")

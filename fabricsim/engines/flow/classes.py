@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fabricsim.engines.flow.colours import Surroundings, colours, kinds, marked, surroundings
 from fabricsim.engines.flow.outcome import Outcome
 from fabricsim.engines.flow.pool import Settings
 from fabricsim.engines.flow.solver import Flows, max_min_rates, verify
@@ -28,7 +29,7 @@ from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric, LevelInfo
 from fabricsim.model import Model
-from fabricsim.routing import Routing, splitmix64
+from fabricsim.routing import Routing
 from fabricsim.schedule import EveryPair, Schedule
 from fabricsim.units import PS_PER_S
 
@@ -46,65 +47,21 @@ def misfit(fabric: Fabric, schedule: Schedule, routing: Routing) -> str:
     (one,) = schedule.operations[0].rounds
     if not isinstance(one, EveryPair) or one.repeat > 1:
         return "only an all-to-all in one round is taken by symmetry"
-    if len(one.ranks) != fabric.ranks:
-        return "symmetry needs all ranks of the machine"
     if routing.policy != "spray":
         return f"{routing.policy} routing does not commute with the machine's symmetry: it tells equal channels apart"
-    odd = [info.name for info in fabric.about.levels if not _even(info)]
+    odd = [info.name for info in fabric.about.levels if not is_even(info)]
     if odd or not fabric.about.levels:
         return f"no symmetry is known of {'level ' + odd[0] if odd else 'a machine without levels'}"
     return ""
 
 
-def _even(info: LevelInfo) -> bool:
+def is_even(info: LevelInfo) -> bool:
     """Return whether any two members of a level may change places: all joined alike to each other or to switches."""
     edges, n = info.edges, info.members
     if not len(edges):
         return True
     full = n * info.switches if info.planes else n * (n - 1) // 2
     return len(edges) == full and len(np.unique(edges[:, 2])) == 1
-
-
-# -- colours ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class _Graph:
-    """What colours are refined over: channels by the node they leave, each with a kind of its own [words]."""
-
-    starts: IntArray
-    far: IntArray
-    kind: NDArray[np.uint64]
-
-
-def _graph(fabric: Fabric) -> _Graph:
-    starts, order = fabric.out
-    link = order // 2
-    kind = splitmix64(fabric.link_class[link].astype(np.int64), fabric.level[link].astype(np.int64))
-    return _Graph(starts, fabric.channel_dst[order], kind)
-
-
-def colours(fabric: Fabric, graph: _Graph, first: IntArray) -> IntArray:
-    """Return (nodes,) colours, refined from `first` until all nodes of a colour have the same surroundings."""
-    count, colour = len(np.unique(first)), first
-    filled = np.flatnonzero(np.diff(graph.starts))
-    while True:
-        around = np.zeros(fabric.nodes, np.uint64)
-        with np.errstate(over="ignore"):
-            # a sum of hashes does not depend on the order of the neighbours
-            words = splitmix64(colour)[graph.far] * graph.kind
-            around[filled] = np.add.reduceat(words, graph.starts[filled])
-        _, colour = np.unique(splitmix64(colour) ^ around, return_inverse=True)
-        if colour.max() + 1 == count:
-            found: IntArray = colour.astype(np.int64)
-            return found
-        count = int(colour.max()) + 1
-
-
-def _kinds(fabric: Fabric) -> IntArray:
-    """Return (nodes,) what each node is before anything is known of its surroundings."""
-    devices = np.repeat(np.arange(len(fabric.groups)), [group.count for group in fabric.groups])
-    return devices.astype(np.int64)
 
 
 # -- classes ------------------------------------------------------------------------------------------------
@@ -121,15 +78,15 @@ class Pairs:
     count: IntArray
 
 
-def pair_classes(fabric: Fabric, graph: _Graph, colour: IntArray) -> Pairs:
-    """Return the classes of all pairs of ranks: for one rank of each colour, what the others are to it."""
-    ranks = np.arange(fabric.ranks)
-    _, firsts, sizes = np.unique(colour[: fabric.ranks], return_index=True, return_counts=True)
+def pair_classes(ranks: IntArray, graph: Surroundings, colour: IntArray) -> Pairs:
+    """Return the classes of all pairs of some ranks: for one rank of each colour, what the others are to it.
+
+    No rank among them may have the colour of one that is not.
+    """
+    _, firsts, sizes = np.unique(colour[ranks], return_index=True, return_counts=True)
     rows = []
-    for src, size in zip(firsts.tolist(), sizes.tolist(), strict=True):
-        marked = 2 * colour
-        marked[src] += 1
-        seen = colours(fabric, graph, np.unique(marked, return_inverse=True)[1].astype(np.int64))
+    for src, size in zip(ranks[firsts].tolist(), sizes.tolist(), strict=True):
+        seen = colours(graph, marked(colour, np.array([src])))
         others = ranks[ranks != src]
         _, first, many = np.unique(seen[others], return_index=True, return_counts=True)
         last = len(others) - 1 - np.unique(seen[others][::-1], return_index=True)[1]
@@ -149,9 +106,9 @@ def by_classes(
     """
     op = schedule.operations[0]
     size = int(op.rounds[0].block)  # type: ignore[attr-defined]
-    graph = _graph(fabric)
-    colour = colours(fabric, graph, _kinds(fabric))
-    pairs = pair_classes(fabric, graph, colour)
+    graph, ranks = surroundings(fabric), np.sort(op.rounds[0].ranks)  # type: ignore[attr-defined]
+    colour = colours(graph, marked(kinds(fabric), ranks))
+    pairs = pair_classes(ranks, graph, colour)
     classes, members = _channel_classes(fabric, colour)
     k = len(pairs.count)
     none = np.full(2 * k, -1, np.int64)
