@@ -51,6 +51,25 @@ def make_operation(
     return OperationResult(name, kind, "ring", ranks, 0.0, metrics)
 
 
+def make_losses() -> dict[str, Table]:
+    """Return losses of one part, the last of which stops the workload, and draws of two and four."""
+    losses = {
+        "part": ["switch", "link"], "level": ["pod", "board"], "record": ["sw", "<b>$x$"], "example": ["pod/sw0", "a"],
+        "count": [8, 1000], "simulated": [2, 2], "healthy": [1e9, 1e9], "value": [np.nan, 9e8], "kept": [0.0, 0.9],
+        "kept_mean": [0.0, 0.9], "cut_off": [8, 0],
+    }  # fmt: skip
+    draws = {
+        "faults": [2, 2, 4],
+        "kept": [0.9, 0.8, 0.7],
+        "cut_off": [0, 1, 0],
+        "parts": ["a; b", "a; c", "a; b; c; d"],
+    }
+    return {
+        name: Table({key: np.array(values) for key, values in columns.items()})
+        for name, columns in (("losses", losses), ("draws", draws))
+    }
+
+
 def make_result(
     size: int = 2**20, *, operations: tuple[OperationResult, ...] | None = None,
     name: str = "eight in a ring",
@@ -65,7 +84,7 @@ def make_result(
     }  # fmt: skip
     given = {
         "tables": {
-            "flows": make_flows(messages), "links": make_links(channels), "timeline": make_timeline(40),
+            "flows": make_flows(messages), "links": make_links(channels), "timeline": make_timeline(40), **make_losses(),
         },
         "engine": "packet", "kernel": "simpy", "seed": 7, "digest": digest_of([ascii(name), str(size)]),
         "provenance": {"scenario": "schema: fabricsim/1\nname: ring\n", "versions": {"numpy": "2"}},
