@@ -84,7 +84,8 @@ def make_result(
     }  # fmt: skip
     given = {
         "tables": {
-            "flows": make_flows(messages), "links": make_links(channels), "timeline": make_timeline(40), **make_losses(),
+            "flows": make_flows(messages), "links": make_links(channels), "timeline": make_timeline(40),
+            **make_losses(),
         },
         "engine": "packet", "kernel": "simpy", "seed": 7, "digest": digest_of([ascii(name), str(size)]),
         "provenance": {"scenario": "schema: fabricsim/1\nname: ring\n", "versions": {"numpy": "2"}},

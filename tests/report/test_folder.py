@@ -39,7 +39,7 @@ def assert_same(found: Result, wanted: Result) -> None:
     assert set(found.tables) == set(wanted.tables)
     for name, table in wanted.tables.items():
         for column, values in table.columns.items():
-            assert found.tables[name][column].tolist() == values.tolist()
+            assert repr(found.tables[name][column].tolist()) == repr(values.tolist())  # nan is not itself
 
 
 def test_one_result_reads_back(result: Result, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_a_workload_that_cannot_do_without_a_rank_stops() -> None:
 
 
 def test_members_that_differ_are_run_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Were the links of those that send and those that do not taken for alike, the two that are run would tell."""
+    """Were links that carry something and those that do not taken for alike, the two that are run would tell."""
     monkeypatch.setattr(
         "fabricsim.survival.lost.words_of",
         lambda fabric, schedule, dead: (
@@ -147,11 +147,11 @@ def test_members_that_differ_are_run_one_by_one(monkeypatch: pytest.MonkeyPatch)
             np.zeros(fabric.nodes, np.int64),
         ),
     )
-    entry = {"name": "a", "pattern": "incast", "fan_in": 3, "target": 0, "size": "4 MiB"}
-    topology = {"shape": "star", "size": 8, "link": LINK}
+    entry = {"name": "a", "pattern": "incast", "fan_in": 5, "target": 0, "size": "4 MiB"}
+    topology = {"shape": "full-mesh", "size": 6, "link": LINK}
     result = scenario(topology, entry, survive={"parts": ["link"], "members": 5}).run()
     assert result.tables["losses"]["simulated"].tolist() == [5]
-    assert any("the 8 of link of star" in note and "5 of them, drawn" in note for note in result.notes)
+    assert any("the 15 of link of" in note and "5 of them, drawn" in note for note in result.notes)
 
 
 def test_draws_are_seeded_and_nested_numbers_count() -> None:
