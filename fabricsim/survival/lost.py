@@ -46,11 +46,15 @@ def survey(scenario: Scenario, job: Job, question: Question, measure: Callable[[
     """Return what losing each part, and draws of several, leaves.
 
     measure: what runs a job. Raises InputError, keyed below `survive`, for parts that the machine does not have, for
-    failures that are not there from the beginning, or for more classes of parts than can be run.
+    failures that are not there from the beginning, for a served model or several jobs, or for more classes of parts
+    than can be run.
     """
     if len(job.failures) and not job.failures.avoided:
         what = "parts are lost beside failures that are there from 0 s on for good, and known"
         raise InputError([Fault(what, "write at: 0 s, and recovery: {reroute: recompute}", ("failures",))])
+    if job.serving is not None or job.schedule.tenants:
+        what = "parts are lost under collectives, patterns and training steps of one job"
+        raise InputError([Fault(what, "survive needs a workload of these alone", ("survive",))])
     losing = Losing(scenario, job, quantity_to_compare(scenario, question.metric), measure)
     kinds = _kinds(job, question)
     classes = [entry for kind in kinds for entry in _classes(kind, losing)]
