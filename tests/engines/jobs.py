@@ -88,7 +88,7 @@ def assert_same(one: Record, other: Record) -> None:
 def plain_loops() -> Iterator[None]:
     """The loops as plain Python, whether or not Numba is there; unsigned words may overflow, as they do compiled."""
     with pytest.MonkeyPatch.context() as patch, np.errstate(over="ignore"):
-        for module in (arrivals, streams):
+        for module in (arrivals, streams, ticks):
             patch.setattr(module, "compiled", lambda function: function)
         patch.setattr(ticks, "compiled_module", lambda module, _: module)
         yield

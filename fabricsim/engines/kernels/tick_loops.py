@@ -59,12 +59,14 @@ APART = frozenset({"run", "admit", "hear_all", "come", "come_back", "wake", "dea
 class Rules(NamedTuple):
     """What holds for a whole run. A tick is 2 ** shift ps.
 
-    plain: nothing comes back, and the peak is a time. marks: whether there are any, kmin, kmax [B] and pmax as in the
-    model. adapts: whether marks change windows, by `gain`. seed: a uint64.
+    plain: nothing comes back, and the peak is a time. at_once: packets are served when they become ready. marks:
+    whether there are any, kmin, kmax [B] and pmax as in the model. adapts: whether marks change windows, by `gain`.
+    seed: a uint64.
     """
 
     shift: int
     plain: bool
+    at_once: bool
     cut_through: bool
     credited: bool
     answers: bool
@@ -367,13 +369,61 @@ def arrive(rules, job, state, one, time):
         put(rules, state, ANSWERS, number, time + job.answer[path], one, one)
 
 
+def follow(rules, job, state, row, channel, one, start, end):
+    """Work out what follows from a packet that is on a channel from `start` to `end`."""
+    packet = state.packet[one]
+    what, hop = packet[WHAT], packet[AT]
+    via, size = (what >> 1 >> SIZE_BITS) - 1, what >> 1 & ((1 << SIZE_BITS) - 1)
+    if via < 0:
+        leave(job, state, one, end)
+    elif rules.credited:
+        put(rules, state, RETURNS, via, end + job.back[via], 0, job.cells[size])
+    if job.route[hop] < 0:
+        time = end + row[LATENCY]
+        arrive(rules, job, state, one, time)
+        if rules.credited:
+            put(rules, state, RETURNS, channel, time + job.back[channel], 0, job.cells[size])
+        return
+    ready, after = end + row[ONWARD], job.route[hop + 1]
+    if after < 0:
+        after = -1 - after
+    if rules.cut_through:
+        # the head moves on once it is in, but no earlier than lets the tail never run dry at the next rate
+        ahead = job.transmit[size * job.rates + state.channel[after, RATE]]
+        ready = max(start + row[HEADER] + row[ONWARD], ready - ahead)
+    packet[AT], packet[WHAT] = hop + 1, (channel + 1) << SIZE_BITS << 1 | size << 1 | what & 1
+    put(rules, state, TRANSIT, after, ready, one, one)
+
+
+def serve(rules, job, state, desk, channel):
+    """Have a channel serve what becomes ready for it, however long that waits: nothing can change it."""
+    row = state.channel[channel]
+    free, peak, rate = row[FREE], row[PEAK], row[RATE]
+    octets = busy = 0
+    for spot in range(row[JOIN], row[JOIN_END]):
+        due, one = desk.joining[spot, 0], desk.joining[spot, 2]
+        size = state.packet[one, WHAT] >> 1 & ((1 << SIZE_BITS) - 1)
+        time = job.transmit[size * job.rates + rate]
+        start = max(free, due)
+        free = start + time
+        peak = max(peak, free - due)
+        busy += time
+        octets += job.wires[size]
+        follow(rules, job, state, row, channel, one, start, free)
+    row[FREE], row[PEAK] = free, peak
+    row[SENT] += row[JOIN_END] - row[JOIN]
+    row[WIRE] += octets
+    row[BUSY] += busy
+    row[CALLED] = row[JOIN] = row[JOIN_END] = 0
+
+
 def touch(job, state, desk, begin, end):
     """Look at what some called channels will need. All these looks wait for memory together, later ones one by one."""
     seen = 0
     for number in range(begin, end):
         row = state.channel[desk.called[number]]
         if row[FIRST] >= 0:
-            seen += state.packet[row[FIRST], WHAT]
+            seen += job.route[state.packet[row[FIRST], AT]]
         for spot in range(row[JOIN], row[JOIN_END]):
             seen += job.route[state.packet[desk.joining[spot, 2], AT]]
     desk.bounds[0] = seen  # else a compiler would leave it all out
@@ -440,28 +490,8 @@ def work(rules, job, state, desk, channel, until):
         began += 1
         if rules.plain:
             peak = max(peak, free - ready)
-        via = (what >> 1 >> SIZE_BITS) - 1
-        if via < 0:
-            leave(job, state, one, free)
-        elif rules.credited:
-            put(rules, state, RETURNS, via, free + job.back[via], 0, need)
-        hop = packet[AT]
-        packet[WHAT] = (channel + 1) << SIZE_BITS << 1 | size << 1 | what & 1
-        if job.route[hop] < 0:
-            time = free + row[LATENCY]
-            arrive(rules, job, state, one, time)
-            if rules.credited:
-                put(rules, state, RETURNS, channel, time + job.back[channel], 0, need)
-        else:
-            ready, after = free + row[ONWARD], job.route[hop + 1]
-            if after < 0:
-                after = -1 - after
-            if rules.cut_through:
-                # the head moves on once it is in, but no earlier than lets the tail never run dry at the next rate
-                ahead = job.transmit[size * job.rates + state.channel[after, RATE]]
-                ready = max(start + row[HEADER] + row[ONWARD], ready - ahead)
-            packet[AT] = hop + 1
-            put(rules, state, TRANSIT, after, ready, one, one)
+        packet[WHAT] = what
+        follow(rules, job, state, row, channel, one, start, free)
         one = following
     while credit < all_credits:
         cells_free += desk.returning[credit, 2]
@@ -504,7 +534,10 @@ def run(rules, job, state, desk, tick, stop, most):
             end = min(called, begin + TOGETHER)
             touch(job, state, desk, begin, end)
             for number in range(begin, end):
-                work(rules, job, state, desk, desk.called[number], (tick + 1) << rules.shift)
+                if rules.at_once:
+                    serve(rules, job, state, desk, desk.called[number])
+                else:
+                    work(rules, job, state, desk, desk.called[number], (tick + 1) << rules.shift)
         most -= 1
         tick += 1
     return tick

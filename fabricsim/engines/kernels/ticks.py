@@ -12,11 +12,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fabricsim.engines.kernels import stream_loops
 from fabricsim.engines.kernels import tick_loops as loops
 from fabricsim.engines.kernels.arrivals import Arrivals, arrivals_of
 from fabricsim.engines.kernels.calendar import NEVER
 from fabricsim.engines.kernels.cargo import Rates, answers_ps, backlog, cargo_of
-from fabricsim.engines.kernels.compiled import compiled_module
+from fabricsim.engines.kernels.compiled import compiled, compiled_module
 from fabricsim.engines.kernels.progress import Progress
 from fabricsim.engines.record import Extras, Record
 from fabricsim.engines.watch import Watch
@@ -51,12 +52,14 @@ class Ticks:
             schedule, fabric.ranks, model.endpoint, int(self.rates.reach[self.used].min())
         )
         self.rules = self._rules(seed)
+        waiting = self._longest_queue() if self.rules.at_once else 0
+        self._calendar = self._slots(self.rules.shift, waiting)
         self.job = self._job()
 
     @property
     def fits(self) -> bool:
         """Whether the calendar is of a size that memory is for: ticks are not too short for what takes longest."""
-        return self._slots() <= _MOST_SLOTS
+        return self._calendar <= _MOST_SLOTS
 
     # -- set-up -------------------------------------------------------------------------------------
 
@@ -75,10 +78,11 @@ class Ticks:
         return min(widths)
 
     def _rules(self, seed: int) -> loops.Rules:
-        model, ecn = self.model, self.model.ecn
+        model, ecn, shift = self.model, self.model.ecn, self._width().bit_length() - 1
         return loops.Rules(
-            shift=self._width().bit_length() - 1,
+            shift=shift,
             plain=not model.feedback,
+            at_once=not model.feedback and self._slots(shift, self._longest_queue()) <= _MOST_SLOTS,
             cut_through=self.rates.cut_through,
             credited=model.buffer is not None,
             answers=self.answers,
@@ -128,7 +132,7 @@ class Ticks:
         message[:, loops.WINDOW] = (self.model.sender.window or 0) if self.answers else _ENDLESS
         message[:, loops.UPDATE_AT] = -1
         message[:, loops.UNSENT] = message[:, loops.MISSING] = self.cargo.packets
-        slots = self._slots()
+        slots = self._calendar
         pages = self._pages(slots)
         return loops.State(
             packet=np.empty((packets, loops.PACKET_COLUMNS), np.int64),
@@ -154,13 +158,24 @@ class Ticks:
         channel[:, loops.CREDITS] = channel[:, loops.TOTAL] = (model.buffer or 0) // model.cell
         return channel
 
-    def _slots(self) -> int:
-        """Return how many ticks the calendar has, a power of two: more than anything takes to act."""
+    def _slots(self, shift: int, waiting: int = 0) -> int:
+        """Return how many ticks the calendar has, a power of two: more than anything takes to act.
+
+        waiting [ps]: how long a packet may wait that was served when it became ready.
+        """
         rates, used = self.rates, self.used
         farthest = int(max(rates.onward[used].max(), (rates.latency + self.back)[used].max()))
         farthest = max(farthest, int(rates.latency[used].max() + self.answer.max()))
-        farthest += int(rates.table.max())
-        return 1 << ((farthest >> self.rules.shift) + 2).bit_length()
+        farthest += int(rates.table.max()) + waiting
+        return 1 << ((farthest >> shift) + 2).bit_length()
+
+    def _longest_queue(self) -> int:
+        """Return a time [ps] that no packet waits longer than: the longest that a channel transmits in all."""
+        passing, paths = np.zeros(self.fabric.channels, np.int64), self.paths
+        compiled(stream_loops.tally)(
+            self.cargo.packets, paths.first, paths.count, paths.starts, paths.channels, passing
+        )
+        return int((passing[self.used] * self.rates.table.max()).max())
 
     def _pages(self, slots: int) -> int:
         """Return how many pages hold all events that there can be at once."""
