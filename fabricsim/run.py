@@ -36,7 +36,7 @@ from fabricsim.job import Job
 from fabricsim.model import Model
 from fabricsim.progress import in_notebook, packets_of, points_of
 from fabricsim.result import Result, digest_of
-from fabricsim.routing import Routes, Routing, default_routing, relaying
+from fabricsim.routing import Routes, Routing, default_routing, hash_use, relaying
 from fabricsim.scenario import Scenario
 from fabricsim.schedule import Messages, Operation, Schedule, Tenant
 from fabricsim.serving import with_serving
@@ -355,11 +355,21 @@ def _packet_plan(job: Job) -> dict[str, Any]:
     pace = f"{kernel}, queues" if job.model.feedback or paths.adaptive else kernel
     return {
         **_said(job, kernel, why),
+        **_hashing(job, messages),
         "operations": [_planned(job, index, loads) for index in range(len(job.schedule.operations))],
         "packets": int(packets.sum()),
         "packet_hops": hops,
         **estimate(pace, int(packets.sum()), hops),
     }
+
+
+def _hashing(job: Job, messages: Messages) -> dict[str, Any]:
+    """Return how evenly the hash of ecmp spreads messages, tier by tier: whether it polarises; nothing without ecmp."""
+    ids = np.flatnonzero(messages.meeting < 0)
+    if job.routing.policy != "ecmp" or not 0 < len(ids) <= MOST_MESSAGES:
+        return {}
+    found = hash_use(job.fabric, messages.src[ids], messages.dst[ids], job.routing, job.seed, ids)
+    return {"hash": [tier.told() for tier in found]} if found else {}
 
 
 def _loads(fabric: Fabric, messages: Messages, paths: Routes) -> NDArray[np.float64]:

@@ -47,6 +47,18 @@ class TierUse:
         """Whether far fewer candidates are used than independent choices would use."""
         return self.used < 0.8 * self.expected
 
+    def told(self) -> dict[str, float | bool]:
+        """Return it in the words of a plan."""
+        return {
+            "tier": self.height,
+            "choices": self.choices,
+            "candidates": self.candidates,
+            "candidates_used": self.used,
+            "used_if_independent": self.expected,
+            "entropy": self.entropy,
+            "polarised": self.polarised,
+        }
+
 
 def hash_use(
     fabric: Fabric,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fabricsim as fs
 from fabricsim.routing import Routing, hash_use
 from tests.topology.lab import shape
 
@@ -44,3 +45,17 @@ def test_the_first_path_for_all_is_as_uneven_as_can_be() -> None:
 
 def test_without_a_choice_there_is_nothing_to_say() -> None:
     assert hash_use(shape("star", size=4), *permutation(4), Routing("ecmp")) == ()
+
+
+@pytest.mark.parametrize("polarised", [False, True])
+def test_the_plan_of_a_run_under_ecmp_tells_it(polarised: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if polarised:
+        monkeypatch.setattr("fabricsim.routing.policies.mixed", lambda state, node: state)
+    fabric = shape("fat-tree", k=8)
+    result = fs.simulate(fabric, fs.shift("4 KiB", offset=64), routing="ecmp")
+    edge, aggregation = result.plan["hash"]
+    assert (edge["tier"], aggregation["tier"]) == (1, 2)
+    assert (edge["polarised"], aggregation["polarised"]) == (False, polarised)
+    assert edge["choices"] == fabric.ranks
+    sprayed = fs.simulate(fabric, fs.permutation("4 KiB"), routing="spray")
+    assert "hash" not in sprayed.plan
