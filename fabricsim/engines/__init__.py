@@ -103,7 +103,11 @@ def packet(
         operations=operation_results(schedule, record),
         tables=tables(fabric, schedule, record),
         digest=run_digest(inputs, record),
-        notes=(*_notes(failures, record), *circles, *unmeasured(schedule, record.release_ps)),
+        notes=(
+            *_notes(failures, record),
+            *circles,
+            *unmeasured(schedule, schedule.messages.operation, record.release_ps),
+        ),
     )
 
 

@@ -40,12 +40,15 @@ def _least(latency_ps: IntArray, *shares: float) -> list[float]:
     return [float(value) / PS_PER_S for value in found]
 
 
-def after_warmup(schedule: Schedule, release_ps: IntArray) -> Flags:
-    """Return (messages,) whether each is released after the warm-up of its operation, and so counts for latency."""
+def after_warmup(schedule: Schedule, of: IntArray, release_ps: IntArray) -> Flags:
+    """Return (messages,) whether each is released after the warm-up of its operation, and so counts for latency.
+
+    of: (messages,) the operation of each.
+    """
     counts = np.ones(len(release_ps), np.bool_)
     for index, operation in enumerate(schedule.operations):
         if operation.warmup:
-            own = schedule.messages.operation == index
+            own = of == index
             counts[own] = _counts(operation, release_ps[own])
     return counts
 
@@ -55,11 +58,11 @@ def _counts(operation: Operation, issued: IntArray) -> Flags:
     return found
 
 
-def unmeasured(schedule: Schedule, release_ps: IntArray) -> Iterator[str]:
+def unmeasured(schedule: Schedule, of: IntArray, release_ps: IntArray) -> Iterator[str]:
     """Yield a sentence for each operation that was over before its warm-up."""
     for index, operation in enumerate(schedule.operations):
         if operation.warmup:
-            own = schedule.messages.operation == index
+            own = of == index
             if not _counts(operation, release_ps[own]).any():
                 warmup = format_time(operation.warmup)
                 yield f"{operation.name!r} releases nothing after its warm-up of {warmup}: it has no latency figures"

@@ -224,7 +224,7 @@ def metrics(schedule: Schedule, record: Record, ideal_ps: int) -> dict[str, floa
 
 def _latencies(schedule: Schedule, record: Record) -> dict[str, float]:
     """Return the latency figures of all messages and packets that count."""
-    counts = after_warmup(schedule, record.release_ps)
+    counts = after_warmup(schedule, schedule.messages.operation, record.release_ps)
     messages, packets = record.delivered_ps - record.release_ps, record.packet_latency_ps
     if not counts.all():
         messages, packets = messages[counts], packets[counts[record.arrival_message]]
@@ -252,7 +252,10 @@ def _span(schedule: Schedule, record: Record, index: int) -> tuple[int, int]:
 def operation_results(schedule: Schedule, record: Record) -> tuple[OperationResult, ...]:
     """Return what each operation achieved by itself."""
     results = []
-    counts, packet_latency = after_warmup(schedule, record.release_ps), record.packet_latency_ps
+    counts, packet_latency = (
+        after_warmup(schedule, schedule.messages.operation, record.release_ps),
+        record.packet_latency_ps,
+    )
     arrived = by_operation(schedule, record.arrival_message)
     for index, (op, packets) in enumerate(zip(schedule.operations, arrived, strict=True)):
         start, end = _span(schedule, record, index)

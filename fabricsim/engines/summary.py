@@ -31,10 +31,12 @@ def bandwidths(operation: Operation, span: float) -> dict[str, float]:
 
 
 def latency(seconds: NDArray[np.float64], count: IntArray) -> dict[str, float]:
-    """Return mean, percentiles and maximum of message latencies, each of which occurred `count` times.
+    """Return mean, percentiles and maximum of message latencies, each of which occurred `count` times; none of none.
 
     A percentile is the least latency that half, or 99 %, of the messages do not exceed: one that occurred.
     """
+    if not len(seconds):
+        return {}
     order = np.argsort(seconds, kind="stable")
     upto = np.cumsum(count[order])
     p50, p99 = (

@@ -40,6 +40,8 @@ def misfit(fabric: Fabric, schedule: Schedule, routing: Routing, model: Model) -
             return f"{op.name!r} is not made of rounds along lines"
         if not np.array_equal(op.rounds[0].ranks, np.arange(fabric.ranks)):  # type: ignore[attr-defined]
             return "symmetry needs all ranks of the machine, in order"
+        if op.warmup:
+            return f"the warm-up of {op.name!r} tells repeats of a round apart"
         if before is not None and before.name not in op.after:
             return f"{op.name!r} runs beside {before.name!r}"
     if not isinstance(arithmetic(fabric), Tiers):

@@ -20,6 +20,7 @@ from fabricsim.engines.flow.regained import recovery_metrics
 from fabricsim.engines.flow.rerouting import ReroutedRun
 from fabricsim.engines.flow.solver import SOLVERS
 from fabricsim.engines.flow.transfers import Traffic, Transfers, transfers_of
+from fabricsim.engines.latency import unmeasured
 from fabricsim.engines.record import model_text
 from fabricsim.engines.stages import stages
 from fabricsim.errors import Fault, InputError, SimulationError, close_match
@@ -112,7 +113,11 @@ def flow(
         operations=operation_results(schedule, outcome),
         tables=tables(fabric, schedule, outcome),
         digest=digest_of([repr(sorted(inputs.items())), *outcome.digest_parts()]),
-        notes=(*outcome.notes, *_late(failures, float(outcome.end.max()))),
+        notes=(
+            *outcome.notes,
+            *unmeasured(schedule, outcome.operation, outcome.release_ps),
+            *_late(failures, float(outcome.end.max())),
+        ),
     )
 
 

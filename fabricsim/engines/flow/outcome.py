@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fabricsim.engines.curve import Pieces
 from fabricsim.engines.flow.transfers import Transfers
+from fabricsim.engines.latency import after_warmup
 from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, latency, named, payload_of
 from fabricsim.fabric import Fabric
 from fabricsim.result import OperationResult
@@ -80,6 +81,11 @@ class Outcome:
         return self.delivered - self.release
 
     @property
+    def release_ps(self) -> IntArray:
+        """(rows,) [ps] when messages are released."""
+        return np.rint(self.release * PS_PER_S).astype(np.int64)
+
+    @property
     def span(self) -> float:
         """Time from the first start of an operation to the last delivery [s]."""
         return float(self.end.max() - self.start.min())
@@ -111,13 +117,14 @@ def metrics(fabric: Fabric, schedule: Schedule, outcome: Outcome) -> dict[str, f
         (one,) = collectives
         out |= bandwidths(schedule.operations[one], float(outcome.end[one] - outcome.start[one]))
     payload = payload_of(schedule)
+    counts = after_warmup(schedule, outcome.operation, outcome.release_ps)
     return {
         **out,
         "bytes_injected": payload,
         "bytes_delivered": outcome.bytes_delivered,
         **_losses(outcome),
         "messages": int(outcome.count.sum()),
-        **latency(outcome.latency, outcome.count),
+        **latency(outcome.latency[counts], outcome.count[counts]),
         "link_utilization_max": float(busy.max(initial=0.0)),
         "link_utilization_mean": float(np.average(busy, weights=outcome.alike)) if len(busy) else 0.0,
     }
@@ -134,16 +141,16 @@ def _losses(outcome: Outcome) -> dict[str, float]:
 def operation_results(schedule: Schedule, outcome: Outcome) -> tuple[OperationResult, ...]:
     """Return what each operation achieved by itself."""
     results = []
+    counts = after_warmup(schedule, outcome.operation, outcome.release_ps)
     for index, op in enumerate(schedule.operations):
         span = float(outcome.end[index] - outcome.start[index])
-        own = outcome.operation == index
+        own = (outcome.operation == index) & counts
         sizes = (
             {"size_B": op.size, "asked_size_B": op.asked} if op.bus_factor is None else bandwidths(op, span)
         )
         values: dict[str, float] = {"completion_time_s": span, **sizes}
         values |= {"bytes_injected": op.payload, "messages": op.messages}
-        if own.any():
-            values |= latency(outcome.latency[own], outcome.count[own])
+        values |= latency(outcome.latency[own], outcome.count[own])
         results.append(
             OperationResult(
                 op.name, op.kind, op.algorithm, len(op.ranks), float(outcome.start[index]), values

@@ -78,6 +78,8 @@ def misfit(schedule: Schedule, failures: Failures, model: Model, routing: Routin
             return f"{op.name!r} is a graph of tasks"
         if op.meets:
             return f"messages of {op.name!r} meet in switches"
+        if op.warmup and any(r.repeat > 1 for r in op.rounds):
+            return f"the warm-up of {op.name!r} tells repeats of a round apart"
         hashed = routing.policy == "ecmp" and routing.hash == "message"
         if hashed and any(r.repeat > 1 for r in op.rounds):
             return f"each repeat of a round of {op.name!r} takes paths of its own"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -270,3 +271,41 @@ def test_flows_split_over_more_than_memory_holds_are_refused(monkeypatch: pytest
     pairs = fs.all_to_all("1 MiB").on(range(15))  # not all ranks, so no symmetry
     with pytest.raises(fs.InputError, match=r"spray splits 210 flows over \d+ channels each"):
         fs.simulate(fabric, pairs, routing="spray", engine="flow")
+
+
+def test_the_warm_up_is_left_out_of_latency() -> None:
+    """As with packets: at the top and for each entry, figures are those of what is released after the warm-up."""
+    rng = np.random.default_rng(5)
+    delay, src = np.sort(rng.random(400) * 40e-6), rng.integers(0, 4, 400)
+    warm = Round(src, (src + 1) % 4, np.full(400, 4096), delay=delay)
+    ranks = np.arange(4)
+    work = Operation("a", "uniform", "", ranks, (warm,), 4096, 4096, warmup=20e-6)
+    plain = Operation("b", "shift", "", ranks, (Round([0], [2], [4096]),), 4096, 4096)
+    result = run(star(4), work, plain)
+    flows = result.flows
+    late = flows["release_s"] >= delay[0] + 20e-6 - 5e-13
+    assert 0 < late.sum() < 400
+    of_a = flows["latency_s"][late & (flows["operation"] == "a")]
+    assert result.operation("a").metrics["latency_mean_s"] == pytest.approx(of_a.mean(), rel=1e-9)
+    every = flows["latency_s"][late | (flows["operation"] == "b")]
+    assert result.metrics["latency_mean_s"] == pytest.approx(every.mean(), rel=1e-9)
+    assert result.metrics["latency_max_s"] == every.max()
+
+
+def test_repeats_in_the_warm_up_are_told_apart_from_those_after_it() -> None:
+    """Of ten equal steps five begin after 0.45 of the time, two messages each."""
+    step = Round([0, 1], [1, 0], [4_096_000, 4_096_000], repeat=10)
+    op = Operation("a", "steps", "", np.arange(2), (step,), 4_096_000, 4_096_000)
+    whole = time_of(run(star(2), op))
+    result = run(star(2), replace(op, warmup=0.45 * whole))
+    late = result.flows[result.flows["release_s"] >= 0.45 * whole]
+    assert len(late) == 5 * 2
+    assert result.metrics["latency_mean_s"] == pytest.approx(late["latency_s"].mean(), rel=1e-9)
+    assert time_of(result) == pytest.approx(whole, rel=1e-9)
+
+
+def test_a_warm_up_longer_than_the_run_leaves_no_latency_and_says_so() -> None:
+    op = Operation("early", "shift", "", np.arange(2), (Round([0], [1], [4096]),), 4096, 4096, warmup=1.0)
+    result = run(star(2), op)
+    assert not [name for name in result.metrics if "latency" in name]
+    assert any("'early' releases nothing after its warm-up of 1 s" in note for note in result.notes)
