@@ -38,6 +38,14 @@ _STEP_TILES: Final[Mapping[str, str]] = {
     "token_rate": "tokens/s",
 }
 """What stands first where a training step was run: the times of its exchanges, each made once, are not the step's."""
+_SERVING_TILES: Final[Mapping[str, str]] = {
+    "first_token_time_s": "first token",
+    "token_time_s": "each further token",
+    "layer_p99_s": "layer, p99",
+    "cache_transfer_s": "caches moved",
+    "served_rate": "tokens/s",
+}
+"""The same where a served model was run."""
 _CHANNELS: Final = 40
 """Channels that the page lists, busiest first."""
 # white is the edge of markers, so it is the paper's colour
@@ -121,13 +129,19 @@ def _verdict_line(entry: Judged) -> str:
     )
 
 
+def _tiles_of(metrics: Mapping[str, float]) -> Mapping[str, str]:
+    if "layer_p99_s" in metrics:
+        return _SERVING_TILES
+    return _STEP_TILES if "step_time_s" in metrics else _TILES
+
+
 def _tiles(points: Sequence[Result]) -> str:
     if len(points) > 1:
         return ""
     metrics = points[0].metrics
     tiles = [
         f"<div><dt>{name}</dt><dd>{markup.text(tables.metric_text(key, metrics[key]))}</dd></div>"
-        for key, name in (_STEP_TILES if "step_time_s" in metrics else _TILES).items()
+        for key, name in _tiles_of(metrics).items()
         if key in metrics
     ]
     return f'<dl class="tiles">{"".join(tiles)}</dl>' if tiles else ""
@@ -169,6 +183,7 @@ def _tables(points: Sequence[Result]) -> str:
         f"<h3>As nccl-tests prints it</h3>{markup.block(nccl)}" if nccl else "",
         markup.table(tables.jobs_table(last)),
         *(markup.table(table) for table in (losses_table(last), draws_table(last)) if table.rows),
+        markup.table(tables.layers_table(last)),
         markup.table(tables.operations_table(last)),
         markup.table(tables.metrics_table(last)),
         markup.table(tables.levels_table(last)),

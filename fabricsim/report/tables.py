@@ -90,6 +90,18 @@ def jobs_table(result: Result) -> TextTable:
     return TextTable("Jobs", head, rows, _left_out(len(result.jobs), len(rows), "jobs"))
 
 
+def layers_table(result: Result) -> TextTable:
+    """Return one row per layer of a served model that was simulated: what it exchanges and computes, and its time."""
+    names = ("dispatch_s", "combine_s", "compute_s", "latency_s")
+    found = result.tables.get("layers")
+    rows = [
+        (f"{phase} {layer}", *(format_time(float(found[name][row])) for name in names))
+        for row, (phase, layer) in enumerate(zip(found["phase"], found["layer"], strict=True))
+    ] if found is not None else []  # fmt: skip
+    head = ("layer", "dispatch", "combine", "computation", "layer's time")
+    return TextTable("Layers", head, tuple(rows[:TOP]), _left_out(len(rows), min(len(rows), TOP), "layers"))
+
+
 def points_table(results: Sequence[Result]) -> TextTable:
     """Return one row per point of a sweep, with the metrics that people compare first."""
     wanted = (

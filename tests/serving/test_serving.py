@@ -1,11 +1,14 @@
 """A served model: what its phases add up to, by hand, and what is wrong with one."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from fabricsim.errors import InputError, UsageError
+from fabricsim.report.page import write_page
+from fabricsim.report.tables import layers_table
 from fabricsim.result import Result
 from fabricsim.run import execute, job_of
 from fabricsim.scenario import parse_scenario
@@ -106,6 +109,19 @@ def test_layers_draw_experts_of_their_own_and_skew_makes_them_slower() -> None:
     assert found["layer_max_s"] == rows["latency_s"].max()
     assert "first_token_time_s" not in even.metrics  # nobody reads
     assert metrics(skewed, "s/decode")["dispatch_mean_s"] > found["dispatch_mean_s"]
+
+
+def test_the_page_begins_with_what_a_user_waits_for(plain: Result, tmp_path: Path) -> None:
+    page = write_page(plain, tmp_path).read_text(encoding="utf-8")
+    tiles = page[page.index('class="tiles"') :].partition("</dl>")[0]
+    assert [name in tiles for name in ("first token", "each further token", "completion time")] == [
+        True,
+        True,
+        False,
+    ]
+    layers = layers_table(plain)
+    assert [row[0] for row in layers.rows] == ["prefill 0", "decode 0"]
+    assert "decode 0" in page
 
 
 @pytest.mark.parametrize(
