@@ -165,6 +165,13 @@ def test_it_is_saved_and_loaded(tmp_path: Any) -> None:
             {"train": {**MODEL, "experts": 6, "top_k": 2, "expert_ffn": 64}, "parallel": {"ep": 4}},
             "6 experts cannot be shared by 4 ranks evenly",
         ),
+        (
+            {"train": {**MODEL, "experts": 48, "top_k": 2, "expert_ffn": 64}, "parallel": {"tp": 4, "pp": 2, "ep": 48}},
+            "a stage of tp · cp · dp = 4 · 1 · 8 = 32 ranks has no groups of 48; write a divisor of that",
+        ),
+        ({"parallel": {"tp": 3, "pp": 2}}, "64 ranks cannot be shared by copies of tp · cp · pp = 3 · 1 · 2 = 6 ranks"),
+        ({"parallel": {"tp": 0}}, "workload.0.parallel.tp"),
+        ({"parallel": {"zero": 4}}, "workload.0.parallel.zero"),
         ({"train": "llama4"}, "workload.0.train: 'llama4' is not a known model; did you mean"),
         ({"train": {**MODEL, "kv_heads": 3}}, "workload.0.train.kv_heads: 16 heads cannot share 3"),
         ({"train": {**MODEL, "hiden": 3}}, "workload.0.train.hiden: is not a key here; did you mean 'hidden'?"),
@@ -182,6 +189,13 @@ def test_it_is_saved_and_loaded(tmp_path: Any) -> None:
 def test_what_does_not_fit_is_explained(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         result(**changes)
+
+
+def test_all_factors_that_do_not_fit_are_named_at_once() -> None:
+    small = {**MODEL, "layers": 2, "heads": 4, "kv_heads": 4}
+    with pytest.raises(InputError) as caught:
+        result(train=small, parallel={"tp": 8, "pp": 8, "ep": 4})
+    assert {fault.key[-1] for fault in caught.value.faults} == {"tp", "pp", "ep"}
 
 
 def test_the_page_begins_with_the_step(tmp_path: Any) -> None:
