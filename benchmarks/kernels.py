@@ -28,8 +28,9 @@ from fabricsim.engines.kernels import compiled
 from fabricsim.fabric import Fabric
 from fabricsim.failures import compile_failures
 from fabricsim.model import Ecn, Model, Sender
+from fabricsim.provenance import peak_rss
 from fabricsim.routing import Routing, routes
-from fabricsim.run import Workload, peak_rss, schedule_of
+from fabricsim.run import Workload, schedule_of
 from fabricsim.topology import resolve
 
 LINK = {"bandwidth": "400 Gbit/s", "latency": "350 ns"}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import fabricsim as fs
+from fabricsim.metrics import COLUMNS, METRICS
 from fabricsim.model import Endpoint, Model, Sender
-from fabricsim.result import COLUMNS, METRICS
 
 DOCS = Path(__file__).parent
 MADE = DOCS / "made"

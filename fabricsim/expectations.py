@@ -26,7 +26,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from fabricsim.errors import FaultList, InputError, Key, close_match
-from fabricsim.result import METRICS
+from fabricsim.metrics import METRICS
 from fabricsim.units import PARSERS, format_bandwidth, format_size, format_time
 
 REL_TOL: Final = 1e-9
@@ -53,7 +53,7 @@ KINDS: Final[Mapping[str, str]] = {
     "x": "factor",
     "": "count",
 }
-"""The kind of quantity of each unit in result.METRICS."""
+"""The kind of quantity of each unit in METRICS."""
 
 TOPOLOGY: Final = "topology"
 """What a figure of the design is written as an entry of: `topology.diameter`."""
@@ -95,7 +95,7 @@ _RIGHT = (
 class Quantity:
     """What can be measured: a metric of the run or of one operation, or a figure of the design.
 
-    metric is the name in result.METRICS, or, where operation is TOPOLOGY, the one that `inspect --json` prints.
+    metric is the name in METRICS, or, where operation is TOPOLOGY, the one that `inspect --json` prints.
     """
 
     metric: str

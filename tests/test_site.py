@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import fabricsim as fs
-from fabricsim.result import COLUMNS, METRICS
+from fabricsim.metrics import COLUMNS, METRICS
 from fabricsim.scenario import json_schema
 
 DOCS = Path(__file__).parent.parent / "docs"

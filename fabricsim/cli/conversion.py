@@ -163,7 +163,7 @@ def _table(name: str, saved: _Saved) -> tuple[pd.DataFrame, Mapping[str, tuple[s
     """Return a table of a result, or `points`: one row for each result and a column for each metric."""
     from fabricsim.errors import InputError
     from fabricsim.formats.tables import points_frame
-    from fabricsim.result import COLUMNS
+    from fabricsim.metrics import COLUMNS
 
     if name == "points":
         return points_frame(saved.results)

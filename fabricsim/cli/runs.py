@@ -140,7 +140,8 @@ def _print_results(results: Sequence[Result], verdicts: Sequence[Verdict], *, as
 
 
 def _print_plan(scenario: Scenario, *, as_json: bool) -> None:
-    from fabricsim.run import job_of, plan
+    from fabricsim.planning import plan
+    from fabricsim.run import job_of
 
     plans = [plan(job_of(point)) for point in scenario.points()]
     if as_json:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from fabricsim.designs.key import Varied
 from fabricsim.errors import InputError, close_match
 from fabricsim.expectations import FIGURES, TOPOLOGY, short_name
-from fabricsim.result import METRICS
+from fabricsim.metrics import METRICS
 from fabricsim.scenario import Scenario, shipped_scenarios
 from fabricsim.topology import machine_of, named_in, stated_parameters
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from fabricsim.errors import InputError, UsageError
-from fabricsim.result import METRICS, Result
+from fabricsim.metrics import METRICS
+from fabricsim.result import Result
 from fabricsim.table import Meanings
 
 if TYPE_CHECKING:

@@ -17,9 +17,10 @@ from pydantic import Field
 
 from fabricsim.document import read_document
 from fabricsim.errors import FaultList, InputError, SimulationError, close_match
+from fabricsim.metrics import METRICS
 from fabricsim.regression.origin import Origin, origin_of
 from fabricsim.regression.watched import default_rel, is_watched
-from fabricsim.result import METRICS, Result
+from fabricsim.result import Result
 from fabricsim.validation import ListOf, Part, validate
 
 SCHEMA: Final = "fabricsim.baseline/1"
@@ -97,7 +98,7 @@ def orphans(folders: Sequence[Path]) -> list[Path]:
 
 
 def metric_name(path: str) -> str:
-    """Return the name in result.METRICS that a metric's path ends in."""
+    """Return the name in METRICS that a metric's path ends in."""
     return path.rpartition(".")[2]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fabricsim.errors import UsageError, close_match
+from fabricsim.metrics import METRICS
 from fabricsim.regression.baseline import (
     Baseline,
     Point,
@@ -17,7 +18,7 @@ from fabricsim.regression.baseline import (
 )
 from fabricsim.regression.changes import Comparison, compare
 from fabricsim.regression.origin import attribution
-from fabricsim.result import METRICS, Result
+from fabricsim.result import Result
 
 
 def check_results(

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from fabricsim.expectations import format_value, kind_of, short_name
+from fabricsim.metrics import METRICS
 from fabricsim.regression.baseline import baseline_path, metric_name
 from fabricsim.regression.changes import Change, Comparison
 from fabricsim.regression.check import Checked
 from fabricsim.regression.origin import attribution
 from fabricsim.regression.watched import better
-from fabricsim.result import METRICS
 
 HEAD: Final = ("metric", "baseline", "now", "change", "limit")
 _MOST_ROWS: Final = 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from fabricsim.expectations import kind_of
-from fabricsim.result import METRICS
+from fabricsim.metrics import METRICS
 
 Better = Literal["lower", "higher", "same"]
 

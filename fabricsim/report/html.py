@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import partial
 
 from fabricsim.explanation import Explanation
+from fabricsim.metrics import METRICS
 from fabricsim.report.explanation_tables import explanation_tables
 from fabricsim.report.markup import row, table, text
 from fabricsim.report.tables import TOP, metric_name, metric_text, operations_table
-from fabricsim.result import METRICS, Result
+from fabricsim.result import Result
 
 _CELLS = ("text-align:left", "text-align:right", "text-align:left")
 

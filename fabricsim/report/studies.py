@@ -9,11 +9,12 @@ import numpy as np
 
 from fabricsim.errors import UsageError
 from fabricsim.formats.comparison import Comparison
+from fabricsim.metrics import METRICS
 from fabricsim.report.figures import COLOURS, INK, MUTED, axes_for, legend, size_axis
 from fabricsim.report.names import drawable
 from fabricsim.report.scales import bandwidth_scale, time_scale
 from fabricsim.report.tables import metric_name, metric_text
-from fabricsim.result import METRICS, Result
+from fabricsim.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd

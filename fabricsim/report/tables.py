@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.expectations import format_value, kind_of, short_name
-from fabricsim.result import METRICS, OperationResult, Result
+from fabricsim.metrics import METRICS
+from fabricsim.result import OperationResult, Result
 from fabricsim.units import format_bandwidth, format_size, format_time
 
 TOP: Final = 12

@@ -14,7 +14,8 @@ from fabricsim.errors import Fault, InputError, StallError
 from fabricsim.expectations import Quantity, quantity_of
 from fabricsim.failures import Failures, Recovery
 from fabricsim.job import Job
-from fabricsim.result import METRICS, Result
+from fabricsim.metrics import METRICS
+from fabricsim.result import Result
 from fabricsim.scenario import Scenario
 from fabricsim.survival.reach import cut_off
 from fabricsim.survival.value import Loss

@@ -97,7 +97,7 @@ class Survival:
 
     @cached_property
     def metrics(self) -> dict[str, float]:
-        """What expectations compare, by the names in result.METRICS."""
+        """What expectations compare, by the names in METRICS."""
         count = np.array([one.count for one in self.classes])
         mean = np.array([one.mean for one in self.classes])
         below = [one.count for one in self.classes if one.worst.kept < self.question.keep]

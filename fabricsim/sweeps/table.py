@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from fabricsim.errors import UsageError
-from fabricsim.result import METRICS
+from fabricsim.metrics import METRICS
 from fabricsim.sweeps.point import VERDICT_KEYS, Outcome
 
 if TYPE_CHECKING:

@@ -62,7 +62,7 @@ def training_of(
 
 
 def metrics_of(outcome: Outcome) -> dict[str, float]:
-    """Return what a step took, by the names of result.METRICS."""
+    """Return what a step took, by the names of METRICS."""
     step = outcome.step
     return {
         "step_time_s": outcome.step_time,

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from fabricsim.errors import InputError, SimulationError
+from fabricsim.metrics import METRICS
 from fabricsim.regression import compare, make_baseline, read_baseline, write_baseline
 from fabricsim.regression.baseline import SCHEMA, baseline_text
-from fabricsim.result import METRICS, Result
+from fabricsim.result import Result
 from fabricsim.run import run
 from fabricsim.scenario import parse_scenario
 

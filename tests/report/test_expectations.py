@@ -2,8 +2,9 @@ import pytest
 
 from fabricsim.errors import InputError, key_text
 from fabricsim.expectations import COMPARISONS, kind_of, parse_expectations, short_name
+from fabricsim.metrics import METRICS
 from fabricsim.regression import judge
-from fabricsim.result import METRICS, Result
+from fabricsim.result import Result
 from tests.report.factory import make_operation, make_result
 
 EXAMPLES = {

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from fabricsim.expectations import parse_expectations
+from fabricsim.metrics import METRICS
 from fabricsim.regression import judge
 from fabricsim.report.gallery import FIGURES
 from fabricsim.report.html import repr_html, result_html
 from fabricsim.report.markup import MOST_ROWS, block, inline_svg, tree
 from fabricsim.report.page import page_html, write_page
 from fabricsim.report.tables import TOP
-from fabricsim.result import METRICS, Result
+from fabricsim.result import Result
 from tests.report.factory import HOSTILE, make_flows, make_links, make_operation, make_result
 
 VOID = {"meta", "path", "use", "rect", "line", "circle", "img", "br"}

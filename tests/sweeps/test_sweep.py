@@ -14,7 +14,7 @@ import pytest
 
 import fabricsim as fs
 from fabricsim.errors import InputError, SimulationError, UsageError
-from fabricsim.result import METRICS
+from fabricsim.metrics import METRICS
 from fabricsim.scenario import load_scenario, parse_scenario
 from fabricsim.sweeps import workers
 from fabricsim.sweeps.identity import Addresses

@@ -21,8 +21,9 @@ from fabricsim.engines.flow.pool import Settings
 from fabricsim.errors import InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import compile_failures
+from fabricsim.planning import plan
 from fabricsim.routing import Routing
-from fabricsim.run import job_of, plan, run
+from fabricsim.run import job_of, run
 from fabricsim.scenario import parse_scenario
 from fabricsim.schedule import Operation, Schedule
 from fabricsim.topology import load_topology, resolve
