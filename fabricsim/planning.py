@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.budget import estimate, estimate_classes, estimate_flows
 from fabricsim.engines import kernel_for, packet_routes
+from fabricsim.engines.bound import KERNEL, check_size
 from fabricsim.engines.flow.engine import solver_for, taken_by_symmetry
 from fabricsim.explanation import MOST_MESSAGES
 from fabricsim.fabric import Fabric
@@ -28,7 +29,7 @@ def paths_of(job: Job) -> Routes:
 
 def plan(job: Job) -> dict[str, Any]:
     """Return what will run: engine, order, algorithm, levels crossed and bytes per level, and what it will cost."""
-    planned = _flow_plan(job) if job.engine == "flow" else _packet_plan(job)
+    planned = _PLANS[job.engine](job)
     return _with_tenants(planned, job.schedule.tenants) if job.schedule.tenants else planned
 
 
@@ -60,6 +61,20 @@ def _packet_plan(job: Job) -> dict[str, Any]:
         "packets": int(packets.sum()),
         "packet_hops": hops,
         **estimate(pace, int(packets.sum()), hops),
+    }
+
+
+def _theory_plan(job: Job) -> dict[str, Any]:
+    """Return what bounds will be looked for: every path is listed once, nothing moves."""
+    check_size(job.schedule)
+    messages, paths = job.schedule.messages, paths_of(job)
+    loads = _loads(job.fabric, messages, paths)
+    return {
+        **_said(job, KERNEL, "busiest channel or longest path, whichever takes longer: nothing moves"),
+        **_hashing(job, messages),
+        "operations": [_planned(job, index, loads) for index in range(len(job.schedule.operations))],
+        "flows": len(messages),
+        **estimate("numpy", len(messages), len(paths.channels)),
     }
 
 
@@ -174,9 +189,16 @@ def _relaying(job: Job) -> dict[str, Any]:
     }
 
 
+_PLANS: Final[Mapping[str, Callable[[Job], dict[str, Any]]]] = {
+    "packet": _packet_plan,
+    "flow": _flow_plan,
+    "theory": _theory_plan,
+}
+
+
 def least_cost(job: Job) -> dict[str, float]:
     """Return what a job costs at least: each packet moves once, on the fastest kernel."""
-    if job.engine == "flow":
+    if job.engine in ("flow", "theory"):
         return estimate_flows(0)
     packets = int((-(-job.schedule.messages.size // job.model.mtu)).sum())
     return estimate("numpy", packets, packets)

@@ -109,6 +109,9 @@ class Result:
         return self._frame("timeline")
 
     def _frame(self, table: str) -> pd.DataFrame:
+        if table not in self.tables:
+            known = ", ".join(self.tables) or "none"
+            raise InputError(f"the {self.engine} engine has no table {table} of this run", f"it has {known}")
         frame = self.tables[table].frame
         frame.attrs["units"] = {name: COLUMNS[table][name][0] for name in frame.columns}
         return frame

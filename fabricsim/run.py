@@ -16,6 +16,7 @@ from fabricsim.calibrated import calibrated
 from fabricsim.collectives import Collective
 from fabricsim.cross_check import cross_checked
 from fabricsim.engines import ENGINES, KERNELS
+from fabricsim.engines.bound import check_size
 from fabricsim.engines.choice import engine_for
 from fabricsim.engines.watch import Watch
 from fabricsim.errors import Fault, InputError, UsageError, close_match
@@ -66,7 +67,7 @@ def job_of(scenario: Scenario, *, verified: bool = False) -> Job:
 
 def _around_failures(job: Job) -> Job:
     """Return the job that the packet engine gets where routing knows what is down: without those links."""
-    if job.engine != "packet" or not job.failures.avoided:
+    if job.engine == "flow" or not job.failures.avoided:
         return job
     left = job.fabric.without(job.failures.links)
     return replace(job, fabric=left, failures=compile_failures(left, ()))
@@ -98,6 +99,8 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
         raise UsageError(
             f"{job.name} is {what} say what takes long; explain an exchange of it as an operation of its own"
         )
+    if job.engine == "theory":
+        _check_theory(job, explain=explain)
     wall, cpu = time.perf_counter(), time.process_time()
     result = _simulated(job, watch)
     if job.schedule.tenants:
@@ -117,10 +120,25 @@ def execute(job: Job, watch: Watch | None = None, *, explain: bool = False) -> R
         return with_step(result, job.training)
     if job.serving is not None:
         return with_serving(result, job.serving)
+    if job.engine == "theory":
+        return result  # nothing moved whose way could be told
     if explain or result.metrics["messages"] + result.metrics.get("packets", 0) <= MOST_MESSAGES:
         result = explained(job, result, paths_of(job) if job.engine == "packet" else None)
     paths_of.cache_clear()
     return what_if(job, result, execute) if explain else result
+
+
+def _check_theory(job: Job, *, explain: bool) -> None:
+    """Raise InputError for what bounds cannot tell, UsageError for what they cannot explain."""
+    if job.training or job.serving:
+        what = "a training step" if job.training else "a served model"
+        fault = Fault(
+            f"{what} is put together from times, which bounds are not", "run it on flow", ("engine",)
+        )
+        raise InputError([fault])
+    check_size(job.schedule)
+    if explain:
+        raise UsageError(f"{job.name}: nothing moves in theory that could be explained; take packet or flow")
 
 
 def _simulated(job: Job, watch: Watch | None) -> Result:
@@ -147,6 +165,8 @@ def _own_options(job: Job, watch: Watch | None) -> dict[str, Any]:
     """Return what only the job's engine takes."""
     if job.engine == "flow":
         return {"quantum": job.quantum, "verified": job.verified}
+    if job.engine == "theory":
+        return {"paths": paths_of(job)}
     return {"paths": paths_of(job), "watch": watch}
 
 

@@ -18,7 +18,7 @@ Set = Annotated[
 ]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Replace the file's seed.")]
 Engine = Annotated[
-    str | None, typer.Option("--engine", help="Replace the file's engine: auto, packet or flow.")
+    str | None, typer.Option("--engine", help="Replace the file's engine: auto, packet, flow or theory.")
 ]
 Kernel = Annotated[
     str | None, typer.Option("--kernel", help="Replace the file's kernel: auto, simpy, numpy or numba.")

@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from fabricsim.engines.bound import theory
 from fabricsim.engines.circles import deadlock_notes
 from fabricsim.engines.course import course_of
 from fabricsim.engines.flow import SOLVERS
@@ -160,6 +161,6 @@ def _notes(failures: Failures, record: Record) -> tuple[str, ...]:
     )
 
 
-ENGINES: Final[Mapping[str, Callable[..., Result]]] = {"packet": packet, "flow": fluid}
-KERNELS: Final = {"packet": tuple(PACKET_KERNELS), "flow": tuple(SOLVERS)}
+ENGINES: Final[Mapping[str, Callable[..., Result]]] = {"packet": packet, "flow": fluid, "theory": theory}
+KERNELS: Final = {"packet": tuple(PACKET_KERNELS), "flow": tuple(SOLVERS), "theory": ()}
 """The kernels of each engine, by name."""

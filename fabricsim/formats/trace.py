@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from fabricsim.errors import InputError
 from fabricsim.result import Result
 from fabricsim.table import Table
 
@@ -29,6 +30,10 @@ def perfetto_trace(result: Result, budget: int = BUDGET) -> str:
 
     `otherData.left_out` counts the messages that did not fit; the longest are kept, ties by their order in `flows`.
     """
+    if "flows" not in result.tables or "timeline" not in result.tables:
+        raise InputError(
+            f"the {result.engine} engine moves nothing that a trace could show", "run packet or flow"
+        )
     flows = result.tables["flows"]
     kept = _kept(flows, budget)
     events = [*_processes(flows, kept), *_messages(flows, kept), *_throughput(result.tables["timeline"])]

@@ -26,7 +26,7 @@ from fabricsim.routing.deal import Relaying, relaying
 from fabricsim.routing.evenness import TierUse, hash_use
 from fabricsim.routing.hashing import splitmix64
 from fabricsim.routing.lanes import heights, lanes_of
-from fabricsim.routing.load import channel_busy_ps, packets_on, path_ps
+from fabricsim.routing.load import channel_busy_ps, channel_wire, packets_on, path_ps
 from fabricsim.routing.meetings import carried_once, routes, tree_paths
 from fabricsim.routing.paths import Router, Routes, unreachable
 from fabricsim.routing.policies import (
@@ -63,6 +63,7 @@ __all__ = [
     "Verdict",
     "carried_once",
     "channel_busy_ps",
+    "channel_wire",
     "deadlock",
     "default_routing",
     "distances",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -18,6 +19,24 @@ _PIECE: Final = 250_000
 
 def channel_busy_ps(fabric: Fabric, messages: Messages, paths: Routes, model: Model) -> IntArray:
     """Return (channels,) [ps], how long each channel transmits in all: the sum over its packets, each rounded up."""
+    return _summed(
+        fabric, messages, paths, model, lambda wire, channel: transmit_ps_of(wire, fabric.bandwidth[channel])
+    )
+
+
+def channel_wire(fabric: Fabric, messages: Messages, paths: Routes, model: Model) -> IntArray:
+    """Return (channels,) [B], the wire bytes that each channel transmits in all."""
+    return _summed(fabric, messages, paths, model, lambda wire, channel: wire)
+
+
+def _summed(
+    fabric: Fabric,
+    messages: Messages,
+    paths: Routes,
+    model: Model,
+    of_packet: Callable[[IntArray, IntArray], IntArray],
+) -> IntArray:
+    """Return (channels,) the sum over the packets that pass; of_packet: of packets' wire bytes and their channels."""
     owner = np.repeat(np.arange(len(messages)), paths.count)
     index = np.arange(len(owner)) - paths.first[owner]
     packets = (-(-messages.size // model.mtu))[owner]
@@ -26,14 +45,14 @@ def channel_busy_ps(fabric: Fabric, messages: Messages, paths: Routes, model: Mo
     short = np.flatnonzero((packets - 1) % paths.count[owner] == index)
     carried[short] -= 1
     full = np.full(fabric.channels, model.wire(model.mtu))
-    busy = packets_on(fabric, paths, carried) * transmit_ps_of(full, fabric.bandwidth)
+    total = packets_on(fabric, paths, carried) * of_packet(full, np.arange(fabric.channels))
     sizes, size_class = np.unique(messages.size, return_inverse=True)
     last = np.array([model.wire(model.last_payload(size)) for size in sizes.tolist()], np.int64)
     hops = paths.hops[short]
     hop = np.arange(int(hops.sum())) + np.repeat(paths.starts[short] - np.cumsum(hops) + hops, hops)
     channel, wire = paths.channels[hop], np.repeat(last[size_class[owner[short]]], hops)
-    np.add.at(busy, channel, transmit_ps_of(wire, fabric.bandwidth[channel]))
-    return busy
+    np.add.at(total, channel, of_packet(wire, channel))
+    return total
 
 
 def packets_on(fabric: Fabric, paths: Routes, packets: IntArray) -> IntArray:

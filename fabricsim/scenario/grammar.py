@@ -288,7 +288,7 @@ class ScenarioPart(Part):
         None, description="a book of prices and powers, for rules such as topology.cost"
     )
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    engine: Literal["auto", "packet", "flow"] = "auto"
+    engine: Literal["auto", "packet", "flow", "theory"] = "auto"
     kernel: Literal["auto", "simpy", "numpy", "numba"] = "auto"
     flow: FlowPart = FlowPart()
     cross_check: bool = Field(False, description="whether cuts of the scenario are run on both engines")
