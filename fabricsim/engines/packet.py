@@ -59,9 +59,7 @@ def _refuse_unbuilt(schedule: Schedule, failures: Failures, model: Model) -> Non
     if len(failures) and meets:
         raise InputError([Fault("not built with reduction and multicast in switches", right, ("failures",))])
     if lossy and meets:
-        what = (
-            f"{model.flow_control} may drop packets, and switches that add up or copy do not make losses good"
-        )
+        what = f"{model.flow_control} is not built with switches that add up or copy"
         raise InputError([Fault(what, "use credits or infinite buffers", ("model", "flow_control"))])
 
 

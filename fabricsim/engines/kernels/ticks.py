@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.kernels import stream_loops
+from fabricsim.engines.kernels import stream_loops, tick_state
 from fabricsim.engines.kernels import tick_loops as loops
 from fabricsim.engines.kernels.arrivals import Arrivals, arrivals_of
 from fabricsim.engines.kernels.calendar import NEVER
@@ -77,9 +77,9 @@ class Ticks:
             )
         return min(widths)
 
-    def _rules(self, seed: int) -> loops.Rules:
+    def _rules(self, seed: int) -> tick_state.Rules:
         model, ecn, shift = self.model, self.model.ecn, self._width().bit_length() - 1
-        return loops.Rules(
+        return tick_state.Rules(
             shift=shift,
             plain=not model.feedback,
             at_once=not model.feedback and self._slots(shift, self._longest_queue()) <= _MOST_SLOTS,
@@ -96,7 +96,7 @@ class Ticks:
             seed=np.uint64(seed),
         )
 
-    def _job(self) -> loops.Job:
+    def _job(self) -> tick_state.Job:
         messages, paths, cargo, model = self.messages, self.paths, self.cargo, self.model
         route = paths.channels.astype(np.int32)
         last = paths.starts[1:] - 1
@@ -104,7 +104,7 @@ class Ticks:
         peer = (messages.dst - messages.src) % self.fabric.ranks
         standing = np.empty(len(peer), np.int64)
         standing[np.argsort(peer, kind="stable")] = np.arange(len(peer))
-        return loops.Job(
+        return tick_state.Job(
             route=route,
             starts=paths.starts,
             answer=self.answer,
@@ -126,23 +126,23 @@ class Ticks:
             back=self.back,
         )
 
-    def _state(self) -> loops.State:
+    def _state(self) -> tick_state.State:
         count, packets = len(self.messages), int(self.cargo.first[-1])
-        message = np.zeros((count, loops.MESSAGE_COLUMNS), np.int64)
-        message[:, loops.WINDOW] = (self.model.sender.window or 0) if self.answers else _ENDLESS
-        message[:, loops.UPDATE_AT] = -1
-        message[:, loops.UNSENT] = message[:, loops.MISSING] = self.cargo.packets
+        message = np.zeros((count, tick_state.MESSAGE_COLUMNS), np.int64)
+        message[:, tick_state.WINDOW] = (self.model.sender.window or 0) if self.answers else _ENDLESS
+        message[:, tick_state.UPDATE_AT] = -1
+        message[:, tick_state.UNSENT] = message[:, tick_state.MISSING] = self.cargo.packets
         slots = self._calendar
         pages = self._pages(slots)
-        return loops.State(
-            packet=np.empty((packets, loops.PACKET_COLUMNS), np.int64),
+        return tick_state.State(
+            packet=np.empty((packets, tick_state.PACKET_COLUMNS), np.int64),
             channel=self._channel(),
             message=message,
             alpha=np.ones(count),
-            slots=np.full((slots, 2 * loops.KINDS), -1),
-            book=np.empty((pages * loops.PAGE, 4), np.int64),
+            slots=np.full((slots, 2 * tick_state.KINDS), -1),
+            book=np.empty((pages * tick_state.PAGE, 4), np.int64),
             pages=np.arange(1, pages + 1),
-            counts=np.zeros(loops.COUNTS, np.int64),
+            counts=np.zeros(tick_state.COUNTS, np.int64),
             told_sent=np.empty(count, np.int64),
             told_there=np.empty(count, np.int64),
             arrived=np.zeros(packets, np.int64),
@@ -150,12 +150,12 @@ class Ticks:
 
     def _channel(self) -> IntArray:
         fabric, rates, model = self.fabric, self.rates, self.model
-        channel = np.zeros((fabric.channels, loops.CHANNEL_COLUMNS), np.int64)
-        channel[:, loops.LATENCY], channel[:, loops.ONWARD] = rates.latency, rates.onward
-        channel[:, loops.HEADER], channel[:, loops.RATE] = rates.head, rates.rate_class
-        channel[:, loops.BANDWIDTH] = fabric.bandwidth
-        channel[:, loops.FIRST] = -1
-        channel[:, loops.CREDITS] = channel[:, loops.TOTAL] = (model.buffer or 0) // model.cell
+        channel = np.zeros((fabric.channels, tick_state.CHANNEL_COLUMNS), np.int64)
+        channel[:, tick_state.LATENCY], channel[:, tick_state.ONWARD] = rates.latency, rates.onward
+        channel[:, tick_state.HEADER], channel[:, tick_state.RATE] = rates.head, rates.rate_class
+        channel[:, tick_state.BANDWIDTH] = fabric.bandwidth
+        channel[:, tick_state.FIRST] = -1
+        channel[:, tick_state.CREDITS] = channel[:, tick_state.TOTAL] = (model.buffer or 0) // model.cell
         return channel
 
     def _slots(self, shift: int, waiting: int = 0) -> int:
@@ -180,7 +180,7 @@ class Ticks:
     def _pages(self, slots: int) -> int:
         """Return how many pages hold all events that there can be at once."""
         events = int(self.cargo.first[-1]) + len(self.used) + self._returns()
-        return min(events, events // loops.PAGE + loops.KINDS * slots) + 1
+        return min(events, events // tick_state.PAGE + tick_state.KINDS * slots) + 1
 
     def _returns(self) -> int:
         """Return how many times credits can be on their way back at once: as often as packets may hold them."""
@@ -189,10 +189,10 @@ class Ticks:
         held = self.model.buffer // self.model.cell // int(self.cells.min())
         return min(held * len(self.used), int(self.cargo.first[-1]) * int(self.paths.hops.max()))
 
-    def _desk(self) -> loops.Desk:
+    def _desk(self) -> tick_state.Desk:
         packets, channels = len(self.state.arrived), self.fabric.channels
         owners = max(channels, len(self.messages))
-        return loops.Desk(
+        return tick_state.Desk(
             joining=np.empty((packets, 3), np.int64),
             returning=np.empty((self._returns(), 3), np.int64),
             came=np.zeros(owners, np.int64),
@@ -210,8 +210,8 @@ class Ticks:
         own = compiled_module(loops, loops.APART)
         tick, shift, counts, progress = 0, self.rules.shift, self.state.counts, self.progress
         most = _AT_ONCE if watch else _ENDLESS
-        while counts[loops.PENDING] or progress.first != NEVER:
-            if not counts[loops.PENDING]:
+        while counts[tick_state.PENDING] or progress.first != NEVER:
+            if not counts[tick_state.PENDING]:
                 tick = max(tick, progress.first >> shift)
             time, message = progress.entering((tick + 1) << shift)
             own.admit(self.rules, self.job, self.state, message, time)
@@ -219,35 +219,37 @@ class Ticks:
             tick = own.run(self.rules, self.job, self.state, self.desk, tick, stop, most)
             self._tell()
             if watch:
-                watch(int(counts[loops.LATEST]), len(self.state.arrived), int(counts[loops.ARRIVALS]))
-        return None if self.state.message[:, loops.MISSING].any() else self._record()
+                watch(
+                    int(counts[tick_state.LATEST]), len(self.state.arrived), int(counts[tick_state.ARRIVALS])
+                )
+        return None if self.state.message[:, tick_state.MISSING].any() else self._record()
 
     def _tell(self) -> None:
         """Have ranks go on after messages that are sent and delivered."""
         state, counts = self.state, self.state.counts
-        if sent := int(counts[loops.TOLD_SENT]):
+        if sent := int(counts[tick_state.TOLD_SENT]):
             message = np.sort(state.told_sent[:sent])
-            self.progress.sent(message, state.message[message, loops.LAST_LEFT])
-        if there := int(counts[loops.TOLD_THERE]):
+            self.progress.sent(message, state.message[message, tick_state.LAST_LEFT])
+        if there := int(counts[tick_state.TOLD_THERE]):
             message = np.sort(state.told_there[:there])
             overhead = to_ps(self.model.endpoint.recv_overhead)
-            self.progress.delivered(message, state.message[message, loops.LAST_ARRIVAL] + overhead)
-        counts[loops.TOLD_SENT] = counts[loops.TOLD_THERE] = 0
+            self.progress.delivered(message, state.message[message, tick_state.LAST_ARRIVAL] + overhead)
+        counts[tick_state.TOLD_SENT] = counts[tick_state.TOLD_THERE] = 0
 
     def _record(self) -> Record:
         channel, message = self.state.channel, self.state.message
-        used = np.flatnonzero(channel[:, loops.SENT])
-        peak = channel[used, loops.PEAK]
+        used = np.flatnonzero(channel[:, tick_state.SENT])
+        peak = channel[used, tick_state.PEAK]
         arrivals = arrivals_of(self.state.arrived, self.cargo, self.messages.size, self.model.mtu)
         return Record(
             entry_ps=self.progress.entry,
             release_ps=self.progress.release,
-            sent_ps=message[:, loops.LAST_LEFT].copy(),
-            delivered_ps=message[:, loops.LAST_ARRIVAL] + to_ps(self.model.endpoint.recv_overhead),
+            sent_ps=message[:, tick_state.LAST_LEFT].copy(),
+            delivered_ps=message[:, tick_state.LAST_ARRIVAL] + to_ps(self.model.endpoint.recv_overhead),
             channels=used,
-            channel_packets=channel[used, loops.SENT],
-            channel_wire=channel[used, loops.WIRE],
-            channel_busy_ps=channel[used, loops.BUSY],
+            channel_packets=channel[used, tick_state.SENT],
+            channel_wire=channel[used, tick_state.WIRE],
+            channel_busy_ps=channel[used, tick_state.BUSY],
             channel_peak=backlog(peak, self.fabric.bandwidth[used]) if self.rules.plain else peak,
             arrival_ps=arrivals.time,
             arrival_bytes=arrivals.payload,
@@ -261,12 +263,12 @@ class Ticks:
     def _extras(self, used: IntArray, arrivals: Arrivals) -> Extras:
         channel, none = self.state.channel, np.zeros(len(used), np.int64)
         return Extras(
-            channel_marks=channel[used, loops.MARKS],
+            channel_marks=channel[used, tick_state.MARKS],
             channel_pauses=none,
             channel_pause_ps=none,
             channel_drops=none,
             channel_repeats=none,
-            channel_buffer_peak=channel[used, loops.TAKEN] * self.model.cell,
+            channel_buffer_peak=channel[used, tick_state.TAKEN] * self.model.cell,
             duplicates=0,
             discarded=0,
             reordered=arrivals.reordered(),
