@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.flow.fill import Paths, idle_ps
+from fabricsim.engines.flow.fill import Paths, tails
 from fabricsim.engines.flow.places import Axis, Places, Strand, axes_of, colour_seats
 from fabricsim.engines.flow.solver import Flows
 from fabricsim.engines.flow.transfers import Transfers, message_wire, path_fixed_ps
@@ -33,7 +33,6 @@ from fabricsim.model import Model
 from fabricsim.routing.around import shares_around
 from fabricsim.routing.tiers import Tiers
 from fabricsim.schedule import Lines
-from fabricsim.units import PS_PER_S
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -216,10 +215,7 @@ def _transfers(
     """Return classes of flows and channels as transfers, one flow and one channel of each."""
     size = np.full(len(flows), block)
     wire = message_wire(size, model)
-    ends = idle_ps(fabric, way, size, model)
-    fluid = wire / solo
-    sent = np.maximum(ends[0] / PS_PER_S - fluid, 0.0)
     return Transfers(
-        flows, channels, _rate(fabric, channels), np.arange(len(flows)), wire, solo, sent,
-        ends[1] / PS_PER_S - fluid, path_fixed_ps(fabric, way),
+        flows, channels, _rate(fabric, channels), np.arange(len(flows)), wire, solo,
+        *tails(fabric, way, size, wire, model), path_fixed_ps(fabric, way),
     )  # fmt: skip

@@ -52,6 +52,20 @@ def idle_ps(fabric: Fabric, paths: Paths, size: IntArray, model: Model) -> tuple
     return ends[0], walk.arrival(ends)
 
 
+def tails(fabric: Fabric, paths: Paths, size: IntArray, wire: Floats, model: Model) -> tuple[Floats, Floats]:
+    """Return (flows,) [s] from a flow's last byte until its last bit has left the first channel, and until it arrives.
+
+    The flow of `wire` bytes is one that only its path holds back: other paths of a split flow may be slower, and what
+    packets add on this one stays the same.
+    """
+    if not len(size):
+        return np.zeros(0), np.zeros(0)
+    left, arrived = idle_ps(fabric, paths, size, model)
+    rate = np.minimum.reduceat(fabric.bandwidth[paths.channels] / paths.weights, paths.starts[:-1])
+    fluid = wire / rate
+    return np.maximum(left / PS_PER_S - fluid, 0.0), arrived / PS_PER_S - fluid
+
+
 class _Walk:
     """Flows hop by hop: columns over flows, one a hop; a flow whose path has ended stays where it is."""
 

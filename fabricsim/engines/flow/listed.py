@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.flow.fill import Paths, idle_ps
+from fabricsim.engines.flow.fill import Paths, tails
 from fabricsim.engines.flow.loops import fill_table
 from fabricsim.engines.flow.outcome import Outcome
 from fabricsim.engines.flow.pool import Settings
@@ -305,10 +305,6 @@ def _tails(fabric: Fabric, kinds: Kinds, size: int, wire: float, model: Model) -
     starts = np.cumsum([0, *map(len, kinds.examples)])
     channels = np.concatenate([np.array(path, np.int64) for path in kinds.examples])
     paths = Paths(starts, channels, np.ones(len(channels)))
-    sent, arrived = idle_ps(fabric, paths, np.full(len(kinds.examples), size), model)
-    alone = wire / np.minimum.reduceat(fabric.bandwidth[channels], starts[:-1])
-    return (
-        np.maximum(sent / PS_PER_S - alone, 0.0),
-        arrived / PS_PER_S - alone,
-        path_fixed_ps(fabric, paths),
-    )
+    count = len(kinds.examples)
+    sent, arrived = tails(fabric, paths, np.full(count, size), np.full(count, wire), model)
+    return sent, arrived, path_fixed_ps(fabric, paths)

@@ -20,7 +20,7 @@ import numpy as np
 from fabricsim.engines.curve import Pieces
 from fabricsim.engines.detours import Detours, cut_apart
 from fabricsim.engines.flow.events import Run
-from fabricsim.engines.flow.fill import Paths, idle_ps
+from fabricsim.engines.flow.fill import Paths, tails
 from fabricsim.engines.flow.pool import Settings
 from fabricsim.engines.flow.rewired import RewiredPool
 from fabricsim.engines.flow.rows import Rows
@@ -288,11 +288,9 @@ class ReroutedRun(Run):
         return late if flow == transfer else max(late, self.least_late[flow - len(self.transfers)])
 
     def _late_on(self, path: tuple[int, ...], shares: tuple[float, ...], size: int) -> float:
-        channels, weights = np.array(path, np.int64), np.array(shares)
-        paths = Paths(np.array([0, len(path)]), channels, weights)
-        _, arrives = idle_ps(self.fabric, paths, np.array([size]), self.model)
-        solo = float((self.fabric.bandwidth[channels] / weights).min())
-        return float(arrives[0]) / PS_PER_S - self.model.message_wire(size) / solo
+        paths = Paths(np.array([0, len(path)]), np.array(path, np.int64), np.array(shares))
+        wire = np.array([self.model.message_wire(size)], np.float64)
+        return float(tails(self.fabric, paths, np.array([size]), wire, self.model)[1][0])
 
     # -- what waits ---------------------------------------------------------------------------------
 

@@ -12,14 +12,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fabricsim.engines.flow.fill import Paths, idle_ps
+from fabricsim.engines.flow.fill import Paths, tails
 from fabricsim.engines.flow.solver import Flows
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.routing import Routing, shares, tree_paths
 from fabricsim.routing.paths import paths_of
-from fabricsim.units import PS_PER_S
 
 IntArray = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -89,24 +88,23 @@ def transfers_of(fabric: Fabric, traffic: Traffic, routing: Routing, model: Mode
     used, paths = _plain(fabric, traffic.some(plain), routing, seed)
     transfer = np.zeros(len(traffic), np.int64)
     transfer[plain] = np.arange(len(plain))
-    size, ends = traffic.size[plain], idle_ps(fabric, paths, traffic.size[plain], model)
-    fixed = path_fixed_ps(fabric, paths)
+    size, fixed = traffic.size[plain], path_fixed_ps(fabric, paths)
+    wire = message_wire(size, model)
+    sent, arrived = tails(fabric, paths, size, wire, model)
     if len(plain) < len(traffic):
         met = np.flatnonzero(traffic.meeting >= 0)
         number, own = np.unique(traffic.meeting[met], return_inverse=True)
         transfer[met] = len(plain) + own
         trees, ways, sizes = _meetings(fabric, traffic.some(met), own, len(number))
         used = _joined(used, trees)
-        idle = idle_ps(fabric, ways, sizes, model)
-        ends = (np.concatenate([ends[0], idle[0]]), np.concatenate([ends[1], idle[1]]))
-        size, fixed = np.concatenate([size, sizes]), max(fixed, path_fixed_ps(fabric, ways))
+        wires = message_wire(sizes, model)
+        after = tails(fabric, ways, sizes, wires, model)
+        sent, arrived = np.concatenate([sent, after[0]]), np.concatenate([arrived, after[1]])
+        wire, fixed = np.concatenate([wire, wires]), max(fixed, path_fixed_ps(fabric, ways))
     channels, links = _numbered(fabric, used.links)
     flows, capacity = Flows(used.starts, links, used.weights), fabric.bandwidth[channels].astype(np.float64)
     solo = _solo(capacity, flows)
-    wire = message_wire(size, model)
-    fluid = wire / solo
-    sent = np.maximum(ends[0] / PS_PER_S - fluid, 0.0)
-    return Transfers(flows, channels, capacity, transfer, wire, solo, sent, ends[1] / PS_PER_S - fluid, fixed)
+    return Transfers(flows, channels, capacity, transfer, wire, solo, sent, arrived, fixed)
 
 
 def message_wire(size: IntArray, model: Model) -> Floats:
