@@ -6,6 +6,7 @@ import pytest
 
 from fabricsim.designs.sensitivity import sensitivity
 from fabricsim.errors import UsageError
+from fabricsim.report.tornado import draw_tornado
 from fabricsim.scenario import load_scenario
 from tests.conftest import Cli
 
@@ -51,6 +52,17 @@ def test_a_number_moves_what_the_formula_says_and_flips_where_it_says(tmp_path: 
     assert (effect.nominal.ok, effect.low.ok, effect.high.ok) == (True, True, False)
     assert effect.flips_at == pytest.approx(1.5, rel=1e-3)
     assert effect.swing == pytest.approx(1.5 * ALPHA / (ALPHA + STEP), rel=1e-9)
+
+
+def test_the_picture_has_a_bar_for_each_end_of_a_range(tmp_path: Path) -> None:
+    limit = 6 * (1.5 * ALPHA + STEP)
+    found = sensitivity(scenario(tmp_path, f"<= {limit * 1e6!r} us"))
+    (ax,) = draw_tornado(found).axes
+    low, high = (bar.get_width() for bar in ax.patches)
+    assert low == pytest.approx(-50 * ALPHA / (ALPHA + STEP), rel=1e-6)
+    assert high == pytest.approx(100 * ALPHA / (ALPHA + STEP), rel=1e-6)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["links.wire.latency (flips)"]
+    assert ax.get_title(loc="left").endswith("(holds)")
 
 
 def test_a_verdict_that_no_number_changes_stays(tmp_path: Path) -> None:
