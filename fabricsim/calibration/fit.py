@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fabricsim.calibration.measurement import Floats, Measurement
 from fabricsim.errors import InputError
-from fabricsim.fabric import Fabric
+from fabricsim.fabric import Fabric, Link
 
 Flags = NDArray[np.bool_]
 
@@ -90,10 +90,9 @@ def with_link(fabric: Fabric, name: str, latency: float | None, efficiency: floa
     return replace(fabric, links=links)
 
 
-def base_latency(link: object) -> float:
+def base_latency(link: Link) -> float:
     """Return the latency of a link without what a layout adds for its length [s]."""
-    added: float = link.latency_per_metre * (link.length or 0.0)  # type: ignore[attr-defined]
-    return link.latency - added  # type: ignore[attr-defined, no-any-return]
+    return link.latency - link.latency_per_metre * (link.length or 0.0)
 
 
 def fitted_sizes(measurement: Measurement) -> Flags:

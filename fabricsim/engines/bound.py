@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.record import model_text
-from fabricsim.engines.summary import bandwidths, named, payload_of
+from fabricsim.engines.summary import bandwidths, payload_of, told_channels
 from fabricsim.errors import Fault, InputError
 from fabricsim.fabric import Fabric
 from fabricsim.failures import Failures
@@ -150,13 +150,8 @@ def _paths(paths: Routes, begin: int, end: int) -> Routes:
 def _links(
     fabric: Fabric, used: IntArray, busy: IntArray, wire: IntArray, utilization: NDArray[np.float64]
 ) -> Table:
-    link = used // 2
     return Table({
-        "channel": named(fabric, used),
-        "level": np.array(fabric.levels, dtype=object)[fabric.level[link]],
-        "link": np.array([cls.name for cls in fabric.links], dtype=object)[fabric.link_class[link]],
-        "plane": fabric.plane[link].astype(np.int64),
-        "bandwidth_Bps": fabric.bandwidth[used],
+        **told_channels(fabric, used),
         "bytes": wire[used],
         "busy_s": busy[used] / PS_PER_S,
         "utilization": utilization,

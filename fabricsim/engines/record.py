@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fabricsim.engines.latency import after_warmup, by_operation, latency, over_time
-from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, payload_of
+from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, payload_of, told_channels
 from fabricsim.fabric import Fabric
 from fabricsim.model import Model
 from fabricsim.result import OperationResult, digest_of
@@ -130,16 +130,9 @@ def _flows(schedule: Schedule, record: Record) -> Table:
 
 
 def _links(fabric: Fabric, record: Record) -> Table:
-    link = record.channels // 2
     more = {} if record.extras is None else _link_extras(record.extras)
-    classes = np.array([cls.name for cls in fabric.links], dtype=object)
-    levels = np.array(fabric.levels, dtype=object)
     return Table({
-        "channel": np.array([fabric.channel_name(c) for c in record.channels.tolist()], dtype=object),
-        "level": levels[fabric.level[link]],
-        "link": classes[fabric.link_class[link]],
-        "plane": fabric.plane[link].astype(np.int64),
-        "bandwidth_Bps": fabric.bandwidth[record.channels],
+        **told_channels(fabric, record.channels),
         "packets": record.channel_packets.copy(),
         "bytes": record.channel_wire.copy(),
         "busy_s": seconds(record.channel_busy_ps),

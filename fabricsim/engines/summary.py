@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,3 +78,18 @@ def named(fabric: Fabric, channels: IntArray) -> NDArray[np.object_]:
         ],
         dtype=object,
     )
+
+
+def told_channels(fabric: Fabric, channels: IntArray) -> dict[str, NDArray[Any]]:
+    """Return what a table of links says of channels whatever they carried: the columns that all engines have."""
+    link = channels >> 1
+    rates = np.array(
+        [cls.bandwidth for cls in fabric.links], np.int64
+    )  # not of all channels of a large machine
+    return {
+        "channel": named(fabric, channels),
+        "level": np.array(fabric.levels, dtype=object)[fabric.level[link]],
+        "link": np.array([cls.name for cls in fabric.links], dtype=object)[fabric.link_class[link]],
+        "plane": fabric.plane[link].astype(np.int64),
+        "bandwidth_Bps": rates[fabric.link_class[link]],
+    }

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fabricsim.errors import InputError, UsageError
 from fabricsim.metrics import METRICS
 from fabricsim.result import Result
+from fabricsim.sweeps.table import cell
 from fabricsim.table import Meanings
 
 if TYPE_CHECKING:
@@ -33,13 +34,15 @@ def points_frame(results: Sequence[Result]) -> tuple[pd.DataFrame, Meanings]:
     import pandas as pd
 
     frame = pd.DataFrame(
-        [
-            {"point": index, **(result.provenance.get("varied") or {"name": result.name}), **result.numbers}
-            for index, result in enumerate(results)
-        ]
+        [{"point": index, **_varied(result), **result.numbers} for index, result in enumerate(results)]
     )
     meanings = {name: METRICS.get(name.rpartition(".")[2]) for name in frame.columns}
     return frame, {name: meaning for name, meaning in meanings.items() if meaning}
+
+
+def _varied(result: Result) -> dict[str, Any]:
+    varied = result.provenance.get("varied") or {"name": result.name}
+    return {key: cell(value) for key, value in varied.items()}
 
 
 def messages_frame(schedule: Schedule) -> tuple[pd.DataFrame, Meanings]:
@@ -75,7 +78,7 @@ def parquet_bytes(frame: pd.DataFrame, meanings: Meanings) -> bytes:
         from pyarrow import parquet
     except ImportError:
         raise UsageError("Parquet needs pyarrow: pip install 'fabricsim[parquet]'") from None
-    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    table = pyarrow.Table.from_pandas(_of_one_type(frame), preserve_index=False)
     named = [
         field.with_metadata(dict(zip(("unit", "meaning"), meanings[field.name], strict=True)))
         if field.name in meanings
@@ -85,3 +88,13 @@ def parquet_bytes(frame: pd.DataFrame, meanings: Meanings) -> bytes:
     file = io.BytesIO()
     parquet.write_table(table.cast(pyarrow.schema(named, table.schema.metadata)), file)
     return file.getvalue()
+
+
+def _of_one_type(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a frame whose columns of mixed values, such as a swept key that is now a name, now a number, are text."""
+    mixed = [
+        name
+        for name in frame.columns
+        if frame[name].dtype.kind == "O" and len({type(value) for value in frame[name].dropna()}) > 1
+    ]
+    return frame.assign(**{str(name): frame[name].map(str, na_action="ignore") for name in mixed})

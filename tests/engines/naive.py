@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from fabricsim.fabric import Fabric
+from fabricsim.failures import LinkDown, Recovery
 from fabricsim.model import Model, transmit_ps
 from fabricsim.routing import Routes
 from fabricsim.schedule import Messages
@@ -87,3 +88,17 @@ def random_fabric(rng: np.random.Generator, *, zero_latency: bool) -> Fabric:
     for node in graph.nodes:
         graph.nodes[node]["delay"] = str(rng.choice(["0 ns", "81.92 ns"]))
     return fabric_of(graph)
+
+
+def random_losses(
+    rng: np.random.Generator, fabric: Fabric, answer: str, pairs: int, most: int
+) -> tuple[list[LinkDown], Recovery, list[tuple[int, int, int]]]:
+    """Return links that fail, most repaired later, what is done about that, and messages of less than `most` bytes."""
+    faults = []
+    for link in rng.integers(0, fabric.link_count, 4).tolist():
+        ends = tuple(fabric.node_name(int(end[link])) for end in (fabric.src, fabric.dst))
+        repair = float(rng.uniform(1e-8, 3e-6)) if rng.random() < 0.7 else None
+        faults.append(LinkDown(float(rng.uniform(0, 4e-6)), ends, repair))
+    recovery = Recovery(float(rng.choice([0.0, 1e-7, 1e-6])), answer, 1e-6 if answer == "recompute" else 0.0)
+    ends_of = rng.integers(0, fabric.ranks, (pairs, 2))
+    return faults, recovery, [(int(a), int(b), int(rng.integers(1, most))) for a, b in ends_of if a != b]

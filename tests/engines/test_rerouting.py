@@ -17,7 +17,7 @@ from fabricsim.model import Model
 from fabricsim.routing import Router, Routing, routes
 from fabricsim.schedule import Schedule
 from tests.engines.lab import fabric_of, messages
-from tests.engines.naive import random_fabric
+from tests.engines.naive import random_fabric, random_losses
 
 TX = 81_920
 LATENCY = 500_000
@@ -126,14 +126,7 @@ def test_every_byte_is_delivered_once_or_the_fabric_is_cut_apart(
 ) -> None:
     rng = np.random.default_rng(seed)
     fabric = random_fabric(rng, zero_latency=False)
-    faults = []
-    for link in rng.integers(0, fabric.link_count, 4).tolist():
-        ends = tuple(fabric.node_name(int(end[link])) for end in (fabric.src, fabric.dst))
-        repair = float(rng.uniform(1e-8, 3e-6)) if rng.random() < 0.7 else None
-        faults.append(LinkDown(float(rng.uniform(0, 4e-6)), ends, repair))
-    recovery = Recovery(float(rng.choice([0.0, 1e-7, 1e-6])), answer, 1e-6 if answer == "recompute" else 0.0)
-    pairs = rng.integers(0, fabric.ranks, (8, 2))
-    rows = [(int(a), int(b), int(rng.integers(1, 60_000))) for a, b in pairs if a != b]
+    faults, recovery, rows = random_losses(rng, fabric, answer, 8, 60_000)
     if not rows:
         return
     try:

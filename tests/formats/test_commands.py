@@ -171,3 +171,14 @@ def test_what_is_neither_log_nor_scenario_is_said(tmp_path: Path) -> None:
     error = RUN.invoke(app, ["compare", "gb200-nvl72-allreduce.nccl.txt", str(tmp_path / "x.txt")]).exception
     assert isinstance(error, InputError)
     assert "there is no such file" in str(error)
+
+
+def test_points_of_unlike_values_are_written(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    varied = ("hgx-h100", {"shape": "ring", "size": 4}, 8)
+    results = [make_result(provenance={"varied": {"topology": value}}) for value in varied]
+    folder = save_results(results, tmp_path / "out")
+    for name in ("points.parquet", "points.csv"):
+        assert RUN.invoke(app, ["convert", str(folder), str(tmp_path / name)]).exit_code == 0
+    table = parquet.read_table(tmp_path / "points.parquet")
+    assert table["topology"].to_pylist() == ["hgx-h100", '{"shape": "ring", "size": 4}', "8"]

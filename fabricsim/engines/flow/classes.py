@@ -105,8 +105,10 @@ def by_classes(
     is not what its colours say can do.
     """
     op = schedule.operations[0]
-    size = int(op.rounds[0].block)  # type: ignore[attr-defined]
-    graph, ranks = surroundings(fabric), np.sort(op.rounds[0].ranks)  # type: ignore[attr-defined]
+    every = op.rounds[0]
+    assert isinstance(every, EveryPair)
+    size = int(every.block)
+    graph, ranks = surroundings(fabric), np.sort(every.ranks)
     colour = colours(graph, marked(kinds(fabric), ranks))
     pairs = pair_classes(ranks, graph, colour)
     classes, members = _channel_classes(fabric, colour)

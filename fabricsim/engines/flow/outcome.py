@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fabricsim.engines.curve import Pieces
 from fabricsim.engines.flow.transfers import Transfers
 from fabricsim.engines.latency import after_warmup
-from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, latency, named, payload_of
+from fabricsim.engines.summary import TIMELINE_BINS, bandwidths, latency, payload_of, told_channels
 from fabricsim.fabric import Fabric
 from fabricsim.result import OperationResult
 from fabricsim.schedule import Schedule
@@ -193,14 +193,10 @@ def _links(fabric: Fabric, o: Outcome) -> Table:
     if len(rows) > MAX_ROWS:
         keys = [fabric.level[link], fabric.link_class[link], fabric.plane[link], np.rint(wire)]
         rows, count = _classes(keys, count)
-    rate = rates_of(fabric, channels[rows])
-    busy = wire[rows] / rate
+    told = told_channels(fabric, channels[rows])
+    busy = wire[rows] / told["bandwidth_Bps"]
     table = {
-        "channel": named(fabric, channels[rows]),
-        "level": np.array(fabric.levels, dtype=object)[fabric.level[link[rows]]],
-        "link": np.array([cls.name for cls in fabric.links], dtype=object)[fabric.link_class[link[rows]]],
-        "plane": fabric.plane[link[rows]].astype(np.int64),
-        "bandwidth_Bps": rate,
+        **told,
         "bytes": np.rint(wire[rows]).astype(np.int64),
         "busy_s": busy,
         "utilization": busy / o.span,

@@ -67,7 +67,7 @@ from fabricsim.units import PS_PER_S
 NEVER = np.iinfo(np.int64).max
 TOGETHER = 16
 """Channels that are looked at before they work."""
-APART = frozenset({"run", "admit", "hear_all", "come", "come_back", "wake", "deal", "sort", "touch"})
+APART = frozenset({"run", "admit", "hear_all", "come", "wake", "deal", "sort", "touch"})
 """What is called so seldom that it need not be compiled into its callers."""
 
 
@@ -217,23 +217,15 @@ def call(state, desk, channel, called):
     return called + 1
 
 
-def come(state, desk, slot):
-    """Deal what becomes ready in a tick to its channels; return how many channels are called."""
-    called = 0
-    for number in range(deal(state, desk, slot, TRANSIT, desk.joining)):
-        channel = desk.owners[number]
-        state.channel[channel, JOIN] = desk.bounds[number]
-        state.channel[channel, JOIN_END] = desk.bounds[number + 1]
-        called = call(state, desk, channel, called)
-    return called
+def come(state, desk, slot, kind, dealt, begins, called):
+    """Deal what comes in a tick to its channels: packets, or credits; return how many channels are called by now.
 
-
-def come_back(state, desk, slot, called):
-    """Deal the credits that come back in a tick to their channels; return how many channels are called by now."""
-    for number in range(deal(state, desk, slot, RETURNS, desk.returning)):
+    begins: the column for where a channel's stretch of `dealt` begins; the next one is for its end.
+    """
+    for number in range(deal(state, desk, slot, kind, dealt)):
         channel = desk.owners[number]
-        state.channel[channel, CREDIT] = desk.bounds[number]
-        state.channel[channel, CREDIT_END] = desk.bounds[number + 1]
+        state.channel[channel, begins] = desk.bounds[number]
+        state.channel[channel, begins + 1] = desk.bounds[number + 1]
         called = call(state, desk, channel, called)
     return called
 
@@ -452,8 +444,8 @@ def run(rules, job, state, desk, tick, stop, most):
             continue
         if slots[slot, ANSWERS] >= 0:
             hear_all(rules, job, state, desk, slot)
-        called = come(state, desk, slot)
-        called = come_back(state, desk, slot, called)
+        called = come(state, desk, slot, TRANSIT, desk.joining, JOIN, 0)
+        called = come(state, desk, slot, RETURNS, desk.returning, CREDIT, called)
         called = wake(state, desk, slot, called)
         for begin in range(0, called, TOGETHER):
             end = min(called, begin + TOGETHER)

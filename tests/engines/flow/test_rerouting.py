@@ -21,7 +21,7 @@ from fabricsim.routing import Routing
 from fabricsim.schedule import Schedule, expanded
 from fabricsim.topology import resolve
 from tests.engines.lab import fabric_of, messages, star
-from tests.engines.naive import random_fabric
+from tests.engines.naive import random_fabric, random_losses
 
 B = 50e9
 L = 500e-9
@@ -160,14 +160,7 @@ def test_a_fabric_that_is_cut_apart_waits_for_a_repair(answer: str) -> None:
 def test_every_byte_arrives_once_or_is_reported_undelivered(seed: int, answer: str, policy: str) -> None:
     rng = np.random.default_rng(seed)
     fabric = random_fabric(rng, zero_latency=False)
-    faults = []
-    for link in rng.integers(0, fabric.link_count, 4).tolist():
-        ends = tuple(fabric.node_name(int(end[link])) for end in (fabric.src, fabric.dst))
-        repair = float(rng.uniform(1e-8, 3e-6)) if rng.random() < 0.7 else None
-        faults.append(LinkDown(float(rng.uniform(0, 4e-6)), ends, repair))
-    recovery = Recovery(float(rng.choice([0.0, 1e-7, 1e-6])), answer, 1e-6 if answer == "recompute" else 0.0)
-    pairs = rng.integers(0, fabric.ranks, (6, 2))
-    rows = [(int(a), int(b), int(rng.integers(1, 200_000))) for a, b in pairs if a != b]
+    faults, recovery, rows = random_losses(rng, fabric, answer, 6, 200_000)
     if not rows:
         return
     try:
